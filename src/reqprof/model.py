@@ -1,0 +1,77 @@
+"""The nouns that travel from the served process to the person at the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Function = tuple[str, int, str]
+"""A function as pstats names it: file, first line, name. C functions have file ``~`` and line 0."""
+
+Edge = tuple[int, int, float, float]
+"""One caller's share of a function: calls, primitive calls, self seconds, cumulative seconds.
+
+cProfile writes the two counts of an edge in this order and those of an :data:`Entry` in the
+other one; pstats prints them so (``Lib/cProfile.py``, ``snapshot_stats``).
+"""
+
+Entry = tuple[int, int, float, float, dict[Function, Edge]]
+"""A function's row: primitive calls, calls, self seconds, cumulative seconds, edges by caller."""
+
+Stats = dict[Function, Entry]
+"""A pstats table, as ``pstats.Stats(...).stats`` holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The facts of one request. Times are seconds; ``None`` means not known.
+
+    ``duration`` runs from the call of the app to the last byte, ``first_byte`` to the first, and
+    ``total`` to the end of the work that the app did after the response.
+    """
+
+    id: str  # 12 hex digits
+    kind: str = "http"  # http, websocket or job
+    method: str = ""
+    path: str | None = None  # None where store_path=False
+    route: str | None = None  # the template, such as /users/{id}
+    guessed: bool = False  # the route was folded from the path, no framework named it
+    status: int | None = None
+    exception: str | None = None  # the type's name, where the app raised
+    start: float = 0.0  # seconds since 1970, UTC
+    duration: float = 0.0
+    first_byte: float | None = None
+    total: float = 0.0
+    cpu: float | None = None  # of the threads that worked for the request
+    waited: float | None = None  # suspended at an await
+    cost: float | None = None  # what tracing added, an estimate
+    calls: int = 0  # in the profile
+    neighbours: int = 0  # other profiled requests in flight when it began
+    pid: int = 0
+    host: str = ""
+    thread: str = ""
+    python: str = ""
+    engine: str = "cprofile"
+    builtins: bool = True  # C functions are recorded
+    clock: str = "wall"  # or cpu
+    weight: float = 1.0  # one over the sampling rate it was chosen with
+    interrupted: bool = False  # another profiler took over: counts are short, merges leave it out
+    trace_id: str | None = None  # W3C traceparent
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A profile on disk, known by its facts; ``request`` is None for a file of another tool."""
+
+    path: Path
+    request: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile that was read: its table and, where reqprof wrote it, its request's facts."""
+
+    stats: Stats
+    request: Request | None = None
+    path: Path | None = None
