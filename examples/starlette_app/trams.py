@@ -1,0 +1,14 @@
+"""The tram times with every request profiled. No other module here knows of reqprof."""
+
+from __future__ import annotations
+
+import os
+
+from reqprof import ProfilerMiddleware
+
+from .views import create_app
+
+__all__ = ["app", "create_app"]
+
+app = create_app()
+app.add_middleware(ProfilerMiddleware, out_dir=os.environ.get("TRAMS_PROFILES", "profiles"))

@@ -1,0 +1,31 @@
+"""Which requests of a Python web service are slow, and where their time went.
+
+``ProfilerMiddleware(app, out_dir="profiles")`` wraps a WSGI or an ASGI app and leaves one profile
+per request in a folder; the command ``reqprof`` ranks them, merges them and draws them.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from reqprof import asgi, wsgi
+
+__all__ = ["ProfilerMiddleware", "__version__"]
+
+__version__ = "0.1.0"
+
+
+def ProfilerMiddleware(  # noqa: N802  stands where a class is expected
+    app: Callable[..., Any], *args: Any, **options: Any
+) -> wsgi.ProfilerMiddleware | asgi.ProfilerMiddleware:
+    """Wrap ``app``, WSGI or ASGI, so that each request leaves a profile in ``out_dir``.
+
+    Takes what :class:`reqprof.wsgi.ProfilerMiddleware` or :class:`reqprof.asgi.ProfilerMiddleware`
+    takes, and returns the one that fits ``app``. Raises TypeError where ``app`` is neither.
+    """
+    from reqprof.interface import door
+
+    return door(app)(app, *args, **options)

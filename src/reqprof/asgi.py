@@ -1,0 +1,199 @@
+"""The ASGI door: http requests and websocket sessions, from the call of the app to its return."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from types import CoroutineType, coroutine
+from typing import TYPE_CHECKING, Any, Unpack
+
+from reqprof.record import route, start
+from reqprof.record.recorder import Arrival
+from reqprof.store.background import BACKGROUND, EXIT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, MutableMapping
+    from os import PathLike
+
+    from reqprof.record.options import Options
+    from reqprof.record.recorder import Recorder, Recording
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_PROFILED = ("http", "websocket")
+_frame = partial(sys._getframe)
+
+
+class ProfilerMiddleware:
+    """Profiles the requests of an ASGI 3 app into ``out_dir``.
+
+    The options are those of :class:`reqprof.record.options.Settings`. Raises TypeError or
+    ValueError for a bad argument; a bad environment only switches profiling off, for as long as it
+    lasts, and is counted in :attr:`counters` and logged.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        out_dir: str | PathLike[str] = "profiles",
+        **options: Unpack[Options],
+    ) -> None:
+        self.app = app
+        self._recorder: Recorder | None = None
+        try:
+            self._recorder = start.recorder(out_dir, **options)
+        except Exception as error:
+            if options.get("strict") or not start.serving():
+                raise
+            start.off(error)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        recorder = self._recorder
+        if recorder is None:
+            await self.app(scope, receive, send)
+            return
+        recording = recorder.begin(_arrival, scope) if scope["type"] in _PROFILED else None
+        if recording is None:
+            await self.app(scope, receive, send)
+            if scope["type"] == "lifespan":
+                # Some servers end by a signal as soon as the app has shut down: no exit handler
+                # would run.
+                BACKGROUND.drain(EXIT_SECONDS)
+            return
+        recording.suspends = True
+        exchange = _Exchange(recording, send)
+        error: BaseException | None = None
+        try:
+            await _drive(self.app, scope, receive, exchange.send, recording)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            recording.template = exchange.template(scope)
+            recording.end(error)
+            error = None  # no cycle of frame and traceback
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What happened to requests: see :class:`reqprof.record.counters.Counters`."""
+        return {} if self._recorder is None else self._recorder.counters.as_dict()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until what has ended is on disk; False where ``timeout`` seconds were too few."""
+        return BACKGROUND.drain(timeout)
+
+
+class _Exchange:
+    """One request's messages to the server, noted as they pass."""
+
+    def __init__(self, recording: Recording, send: Send) -> None:
+        self._recording = recording
+        self._send = send
+        self._match: Any = None
+
+    def send(self, message: Message) -> Awaitable[None]:
+        try:
+            last = self._note(message)
+        except Exception:
+            last = False  # a malformed message is the server's to complain about
+        return self._send_last(message) if last else self._send(message)
+
+    def _note(self, message: Message) -> bool:
+        """Whether ``message`` ends the response."""
+        # Runs in a stretch: subscripts and partial objects only, as no profile shows those.
+        kind, recording = message["type"], self._recording
+        if kind == "http.response.body":
+            recording.first_byte()
+            try:
+                return not message["more_body"]
+            except KeyError:
+                return True
+        if kind == "http.response.start" or kind == "websocket.http.response.start":
+            recording.status = message["status"]
+            self._match = route.django_match(_frame().f_back)
+        elif kind == "websocket.accept":
+            recording.status = 101
+            recording.first_byte()
+        elif kind == "websocket.close" and recording.status is None:
+            recording.status = 403  # what servers answer to one that was not accepted
+        elif kind == "http.response.pathsend":
+            recording.first_byte()
+            return True
+        return False
+
+    async def _send_last(self, message: Message) -> None:
+        await self._send(message)
+        self._recording.last_byte()
+
+    def template(self, scope: Scope) -> str | None:
+        try:
+            return route.from_django(self._match) or route.from_scope(scope)
+        except Exception:
+            return None  # an object of the app's that only looks like a route
+
+
+@coroutine
+def _drive(
+    app: App, scope: Scope, receive: Receive, send: Send, recording: Recording
+) -> Generator[Any, Any, None]:
+    """Await ``app(...)`` by hand: recorded while it runs, and not while it is suspended.
+
+    In the same task and context as a plain await, which this follows step by step (PEP 342).
+    """
+    enter, leave = recording.session.enter, recording.session.leave
+    stretch = enter()
+    try:
+        steps: Any = app(scope, receive, send)
+        if type(steps) is not CoroutineType:
+            steps = _await(steps)
+        step, throw, close = partial(steps.send), partial(steps.throw), partial(steps.close)
+        awaited = step(None)
+    except StopIteration:
+        return
+    finally:
+        leave(stretch)
+    while True:
+        try:
+            value = yield awaited
+        except GeneratorExit:
+            stretch = enter()
+            try:
+                close()
+            finally:
+                leave(stretch)
+            raise
+        except BaseException as error:
+            stretch = enter()
+            try:
+                awaited = throw(error)
+            except StopIteration:
+                return
+            finally:
+                leave(stretch)
+        else:
+            stretch = enter()
+            try:
+                awaited = step(value)
+            except StopIteration:
+                return
+            finally:
+                leave(stretch)
+
+
+async def _await(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def _arrival(scope: Scope) -> Arrival:
+    headers = {bytes(name): value for name, value in scope.get("headers", ())}
+    traceparent = headers.get(b"traceparent")
+    return Arrival(
+        kind=str(scope["type"]),
+        method=str(scope.get("method", "WEBSOCKET" if scope["type"] == "websocket" else "")),
+        path=str(scope.get("path", "")),
+        traceparent=None if traceparent is None else bytes(traceparent).decode("latin-1"),
+    )

@@ -1,0 +1,75 @@
+"""The ``reqprof`` command: one module per subcommand, found here, loaded when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reqprof.cli.ending import end, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "slowest": "Rank the profiled requests, worst first.",
+    "show": "Show one request: its facts, then its functions as pstats prints them.",
+    "merge": "Add many profiles up into one picture, table or profile.",
+}
+"""Each subcommand with the first line of its module's docstring, so that help loads no module."""
+
+
+class Commands(click.Group):
+    """A group that imports a subcommand only to run it, and ends with our exit statuses."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order in which a person needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The ``command`` of the module with that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"reqprof.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of subcommands in ``reqprof --help``."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """As click does it, but every error ends in one line and the status that errors.py gives."""
+        call = super().main
+        if not standalone_mode:
+            return call(args, prog_name, complete_var, standalone_mode=False, **extra)
+        return end(run(lambda: call(args, prog_name, complete_var, standalone_mode=False, **extra)))
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="reqprof", prog_name="reqprof", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Which requests are slow, and where did their time go?
+
+    Reads the profiles that reqprof's middleware leaves in a folder, and those of any other tool
+    that writes cProfile's files.
+
+    Exit status: 0 done, 1 something could not be read (it is named, the rest is done), 2 wrong
+    usage, 3 a file, folder or request that is not there.
+    """
+
+
+def main() -> None:
+    """Run the command with the arguments of the process; does not return."""
+    cli.main(prog_name="reqprof")

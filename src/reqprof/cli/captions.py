@@ -1,0 +1,111 @@
+"""What a picture says about itself: what was added up, when, on what, and how slowed it ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from reqprof.cli.params import format_duration, format_moment
+from reqprof.cli.sheet import headline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from reqprof.cli.select import Wanted
+    from reqprof.model import Profile, Request
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running totals over profiles; none of them is kept."""
+
+    requests: int = 0
+    others: int = 0  # profiles of other tools
+    earliest: float = float("inf")
+    latest: float = 0.0
+    profiled: float = 0.0  # seconds in the tables
+    costed: float = 0.0  # duration of the requests whose cost is known
+    cost: float = 0.0
+    engines: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Profiles of any kind."""
+        return self.requests + self.others
+
+    def watch(self, profiles: Iterable[Profile]) -> Iterator[Profile]:
+        """The same profiles, counted as they pass."""
+        for profile in profiles:
+            self.profiled += sum(entry[2] for entry in profile.stats.values())
+            if profile.request is None:
+                self.others += 1
+            else:
+                self._count(profile.request)
+            yield profile
+
+    def _count(self, request: Request) -> None:
+        self.requests += 1
+        self.earliest = min(self.earliest, request.start)
+        self.latest = max(self.latest, request.start)
+        if request.cost is not None:
+            self.cost += request.cost
+            self.costed += request.duration
+        self.engines.setdefault(engine(request))
+
+    def summary(self) -> str:
+        """How many of what."""
+        parts = []
+        if self.requests or not self.others:
+            parts.append(_plural(self.requests, "request"))
+        if self.others:
+            parts.append(_plural(self.others, "profile") + " of other tools")
+        return " and ".join(parts)
+
+    def notes(self, wanted: Wanted) -> list[str]:
+        """Lines for below the title."""
+        lines = [] if wanted.everything else [f"only {wanted}"]
+        when = ""
+        if self.requests:
+            first, last = format_moment(self.earliest), format_moment(self.latest)
+            when = f", {first}" if first == last else f", {first} to {last}"
+        lines.append(f"{format_duration(self.profiled)} profiled{when}")
+        if self.engines:
+            lines.append("; ".join(sorted(self.engines)))
+        return [*lines, *slowed(self.cost, self.costed)]
+
+
+def title(names: Sequence[str], tally: Tally) -> str:
+    """The headline of a picture of many profiles."""
+    return f"{', '.join(names)} — {tally.summary()}"
+
+
+def alone(profile: Profile) -> tuple[str, list[str]]:
+    """Title and notes of a picture of one profile."""
+    request = profile.request
+    if request is None:
+        return (profile.path.name if profile.path else "profile"), []
+    took = f"{format_duration(request.duration)}, {format_moment(request.start)}"
+    cost = [] if request.cost is None else slowed(request.cost, request.duration)
+    return headline(request), [f"{took}, id {request.id}", engine(request), *cost]
+
+
+def engine(request: Request) -> str:
+    """What measured the request."""
+    python = f", Python {request.python}" if request.python else ""
+    calls = "" if request.builtins else " without C calls"
+    return f"{request.engine}{calls}{python}"
+
+
+def slowed(cost: float, duration: float) -> list[str]:
+    """The line that says how much slower the traced requests ran, where that is known."""
+    if not (cost and duration):
+        return []
+    share = min(1.0, cost / duration)
+    return [
+        "traced requests run slower than untraced ones:"
+        f" about {share:.0%} of their time is the tracing (an estimate)"
+    ]
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,176 @@
+"""The filters, the same words on every command: which requests a person wants to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reqprof.cli.params import (
+    ERROR,
+    Statuses,
+    format_duration,
+    format_moment,
+    parse_duration,
+    parse_moment,
+    parse_statuses,
+    parsed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqprof.model import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a request must be: one of each group that is not empty, and carry every label."""
+
+    routes: tuple[str, ...] = ()  # templates or paths, globs allowed
+    methods: tuple[str, ...] = ()  # upper case
+    statuses: tuple[Statuses, ...] = ()
+    slower_than: float | None = None  # seconds
+    since: float | None = None  # seconds since 1970
+    until: float | None = None
+    kinds: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def everything(self) -> bool:
+        """Whether there is no filter at all."""
+        return self == Wanted()
+
+    def takes(self, request: Request) -> bool:
+        """Whether the request passes every filter."""
+        return (
+            (not self.routes or any(_on_route(request, pattern) for pattern in self.routes))
+            and (not self.methods or request.method.upper() in self.methods)
+            and (not self.statuses or any(_ended(request, wanted) for wanted in self.statuses))
+            and (self.slower_than is None or request.duration > self.slower_than)
+            and (self.since is None or request.start >= self.since)
+            and (self.until is None or request.start <= self.until)
+            and (not self.kinds or request.kind in self.kinds)
+            and all(request.labels.get(key) == value for key, value in self.labels)
+        )
+
+    def __str__(self) -> str:
+        groups = [
+            ("route", self.routes),
+            ("method", self.methods),
+            ("status", self.statuses),
+            ("slower than", [format_duration(self.slower_than)] if self.slower_than else []),
+            ("since", [format_moment(self.since)] if self.since is not None else []),
+            ("until", [format_moment(self.until)] if self.until is not None else []),
+            ("kind", self.kinds),
+            ("label", [f"{key}={value}" for key, value in self.labels]),
+        ]
+        return ", ".join(
+            f"{word} {' or '.join(map(str, values))}" for word, values in groups if values
+        )
+
+
+def _on_route(request: Request, pattern: str) -> bool:
+    # A template can hold what means something in a glob, such as a regular expression of Django.
+    return any(
+        name == pattern or fnmatchcase(name, pattern)
+        for name in (request.route, request.path)
+        if name is not None
+    )
+
+
+def _ended(request: Request, wanted: Statuses) -> bool:
+    if wanted == ERROR:
+        return request.exception is not None
+    return request.status is not None and wanted.low <= request.status <= wanted.high
+
+
+def _parse_label(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ValueError(f"{text!r:.40} is no label; write key=value")
+    return key, value
+
+
+OPTIONS = (
+    click.option(
+        "--route",
+        "routes",
+        multiple=True,
+        metavar="ROUTE",
+        # A guessed route is listed with a tilde before it, and copied from there.
+        callback=parsed(lambda text: text[1:] if text.startswith("~/") else text),
+        help="A route template or a path; * ? [..] are globs, * crosses slashes too. Repeatable.",
+    ),
+    click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        metavar="METHOD",
+        callback=parsed(str.upper),
+        help="GET, post, ... Repeatable.",
+    ),
+    click.option(
+        "--status",
+        "statuses",
+        multiple=True,
+        metavar="STATUS",
+        callback=parsed(parse_statuses),
+        help="500, 5xx, 400-499, or `error` for requests whose app raised. Repeatable.",
+    ),
+    click.option(
+        "--slower-than",
+        metavar="DURATION",
+        callback=parsed(parse_duration),
+        help="250ms, 1.5s, 2m; a plain number is seconds.",
+    ),
+    click.option(
+        "--since",
+        metavar="TIME",
+        callback=parsed(parse_moment),
+        help="Begun no earlier: 10m, 2h, 1d (ago) or an ISO time, UTC unless it names a zone.",
+    ),
+    click.option(
+        "--until",
+        metavar="TIME",
+        callback=parsed(parse_moment),
+        help="Begun no later; written like --since.",
+    ),
+    click.option(
+        "--kind",
+        "kinds",
+        multiple=True,
+        type=click.Choice(["http", "websocket", "job"]),
+        help="Repeatable.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=parsed(_parse_label),
+        help="A label of the app's own. Repeatable; all must be there.",
+    ),
+)
+
+
+def filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the filter options to a command, which gets them as one ``wanted``."""
+
+    @wraps(command)
+    def with_wanted(**options: Any) -> Any:
+        given = {name: options.pop(name) for name in _NAMES}
+        since, until = given["since"], given["until"]
+        if since is not None and until is not None and since > until:
+            raise click.UsageError("--since is later than --until: no request can be both")
+        return command(**options, wanted=Wanted(**given))
+
+    for option in reversed(OPTIONS):
+        option(with_wanted)
+    return with_wanted
+
+
+_NAMES = ("routes", "methods", "statuses", "slower_than", "since", "until", "kinds", "labels")

@@ -1,0 +1,120 @@
+"""Show one request: its facts, then its functions as pstats prints them.
+
+WHICH is the start of an id, a rank that `reqprof slowest` lists, such as @1, or a file, also one
+that another tool wrote.
+
+The table has the columns of pstats: calls (9/3 where 3 of 9 were not recursive), seconds in the
+function itself, that for each call, seconds including what it called, that for each primitive
+call. Seconds have six digits where the whole profile holds less than one, so that short requests
+can be read. On a terminal the paths of installed packages, of Python's own modules and of the
+current folder are shortened; --full-paths, a pipe or a file gets them whole.
+
+Sort keys are those of pstats, by name, unambiguous start or old number (-1 to 2), and percall and
+cumpercall for the two columns per call: calls, ncalls, pcalls, time, tottime, cumulative, cumtime,
+filename, module, line, name, nfl, stdname.
+
+--json prints one JSON object with the facts and the same rows.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from reqprof.cli import functions, gather, sheet, table
+from reqprof.cli.params import parsed
+from reqprof.cli.request import facts
+from reqprof.cli.talk import Screen, emit, emit_json
+from reqprof.cli.which import which
+from reqprof.store import reader
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+
+
+@click.command(help=__doc__)
+@click.argument("word", metavar="WHICH")
+@click.option(
+    "--dir",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=gather.DEFAULT_FOLDER,
+    show_default=True,
+    help="The folder that ids and ranks are looked up in.",
+)
+@click.option(
+    "--sort",
+    multiple=True,
+    metavar="KEY",
+    default=["cumulative"],
+    show_default=True,
+    callback=parsed(table.parse_key),
+    help="Repeatable: the next one orders what is equal by the one before.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=30,
+    show_default=True,
+    help="Functions; 0 for all.",
+)
+@click.option(
+    "--match",
+    multiple=True,
+    metavar="REGEX",
+    callback=parsed(_pattern),
+    help="Only functions whose full file:line(name) it is found in. Repeatable; all must be.",
+)
+@click.option(
+    "--callers",
+    metavar="REGEX",
+    callback=parsed(_pattern),
+    help="Instead of the table: who called the functions that match.",
+)
+@click.option(
+    "--callees",
+    metavar="REGEX",
+    callback=parsed(_pattern),
+    help="Instead of the table: what the functions that match called.",
+)
+@click.option("--full-paths", is_flag=True, help="Shorten no paths on a terminal.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object instead of text.")
+@gather.untrusted
+def command(
+    word: str,
+    folder: Path,
+    sort: tuple[str, ...],
+    limit: int,
+    match: tuple[re.Pattern[str], ...],
+    callers: re.Pattern[str] | None,
+    callees: re.Pattern[str] | None,
+    full_paths: bool,
+    as_json: bool,
+    untrusted: bool,
+) -> None:
+    """Print one profile."""
+    profile = reader.read(which(word, folder), trusted=not untrusted)
+    screen = Screen.of_stdout()
+    choice = functions.Choice(
+        sort=sort,
+        limit=limit,
+        match=match,
+        callers=callers,
+        callees=callees,
+        full_paths=full_paths or screen.width is None,
+    )
+    if as_json:
+        request = profile.request
+        head = {"file": str(profile.path), "facts": facts(request) if request else None}
+        emit_json({**head, **functions.as_json(profile.stats, choice)})
+        return
+    emit(sheet.lines(profile, screen))
+    emit([""])
+    emit(functions.lines(profile.stats, choice, screen))

@@ -1,0 +1,132 @@
+"""Rank the profiled requests, worst first.
+
+DIR is the folder that the middleware writes to ("profiles" if not given). The rank in the first
+column, such as @3, counts all profiles in DIR, whatever the filters, and `reqprof show @3` takes
+it; so does it the id or its first digits. A route with ~ before it was guessed from the path.
+All times are UTC. On a terminal rows are cut to its width; into a pipe or file they are whole.
+
+--by route gives one row for each route, the one that took most in all first. Its percentiles
+are nearest-rank: p95 is the least of the durations that 95 % of the requests do not exceed.
+
+--json prints one JSON array of the same rows, with all facts and times in seconds.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from reqprof.cli import gather
+from reqprof.cli.listing import Column, Row, lines
+from reqprof.cli.params import format_duration
+from reqprof.cli.ranking import rank, summarise
+from reqprof.cli.request import GUESSED, facts, method, note, route, status
+from reqprof.cli.select import Wanted, filters
+from reqprof.cli.talk import Screen, emit, emit_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reqprof.cli.ranking import Ranked
+    from reqprof.model import Request, Stored
+
+WIDE = 100
+"""Columns from which a whole date and a whole id leave enough for the route."""
+
+COLUMNS = [
+    Column("rank"),
+    Column("id", spare=2),
+    Column("UTC", spare=1),
+    Column("took", right=True),
+    Column("method", spare=3),
+    Column("status"),
+    Column("route", crop="middle"),
+]
+ROUTE_COLUMNS = [
+    *(Column(title, right=True) for title in ("count", "p50", "p95", "p99", "max", "total")),
+    Column("route", crop="middle"),
+]
+
+
+@click.command(help=__doc__)
+@click.argument("folder", metavar="[DIR]", default=gather.DEFAULT_FOLDER, type=click.Path(path_type=Path))
+@click.option("-n", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows; 0 for all.")
+@click.option("--by", type=click.Choice(["route"]), help="One row for each route.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array instead of a table.")
+@filters
+def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wanted) -> int:
+    """Print the ranking; gives the exit status."""
+    remarks = gather.Remarks()
+    stored = gather.find_in(folder, remarks)
+    ranked = rank(stored, remarks)
+    chosen = [one for one in ranked if wanted.takes(one[2])]
+    error = None if chosen else gather.none_left([str(folder)], wanted, len(stored), remarks)
+    remarks.tell()
+    if error and not as_json:
+        raise error
+    if by:
+        _print_routes([request for _, _, request in chosen], limit, as_json)
+    else:
+        _print_requests(chosen[: limit or None], as_json)
+    if error:
+        raise error
+    return remarks.status
+
+
+def _print_requests(ranked: Sequence[Ranked], as_json: bool) -> None:
+    if as_json:
+        emit_json(
+            [
+                {"rank": number, "file": str(stored.path), **facts(request)}
+                for number, stored, request in ranked
+            ]
+        )
+        return
+    screen = Screen.of_stdout()
+    wide = screen.width is None or screen.width >= WIDE
+    clock = "%Y-%m-%dT%H:%M:%SZ" if wide else _clock([one[2].start for one in ranked])
+    emit(lines(COLUMNS, [_row(*one, clock, wide) for one in ranked], screen))
+
+
+def _clock(starts: Sequence[float]) -> str:
+    """How to write the times in little room: without the day where it is the same for all."""
+    days = {datetime.fromtimestamp(start, UTC).date() for start in starts}
+    return "%H:%M:%S" if len(days) == 1 else "%m-%d %H:%M:%S"
+
+
+def _row(number: int, _: Stored, request: Request, clock: str, wide: bool) -> Row:
+    remark = note(request)
+    cells = [
+        f"@{number}",
+        request.id if wide else request.id[:8],
+        datetime.fromtimestamp(request.start, UTC).strftime(clock),
+        format_duration(request.duration),
+        method(request),
+        status(request),
+        f"{route(request)} ({remark})" if remark else route(request),
+    ]
+    failed = request.exception or (request.status or 0) >= 500
+    styles = {5: "bad", 6: "bad"} if failed else {6: "quiet"} if request.guessed else {}
+    return Row(cells, {1: "quiet", 2: "quiet"} | styles)
+
+
+def _print_routes(requests: Sequence[Request], limit: int, as_json: bool) -> None:
+    summaries = summarise(requests)[: limit or None]
+    if as_json:
+        emit_json([summary.as_json() for summary in summaries])
+        return
+    rows = [
+        Row(
+            [
+                str(one.count),
+                *map(format_duration, (one.p50, one.p95, one.p99, one.max, one.total)),
+                f"{GUESSED}{one.route}" if one.guessed else one.route,
+            ],
+            {6: "quiet"} if one.guessed else {},
+        )
+        for one in summaries
+    ]
+    emit(lines(ROUTE_COLUMNS, rows, Screen.of_stdout()))

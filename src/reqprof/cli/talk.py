@@ -1,0 +1,108 @@
+"""What the command says: data to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+T = TypeVar("T")
+
+FEW = 100
+"""Files; a bar for fewer only flickers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """Where output goes: ``width`` in columns, None without limit; whether it takes ``colour``."""
+
+    width: int | None = None
+    colour: bool = False
+
+    @classmethod
+    def of_stdout(cls) -> Screen:
+        """The terminal that stdout is, or the plain endless page that a pipe or file is."""
+        if not to_terminal():
+            return cls()
+        dull = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+        return cls(shutil.get_terminal_size().columns, not dull)
+
+    def paint(self, text: str, style: str) -> str:
+        """``text`` in ``style``, one of the names in STYLES or "" for none."""
+        if not self.colour or not style:
+            return text
+        return click.style(text, **STYLES[style])  # type: ignore[arg-type]
+
+
+STYLES: dict[str, dict[str, object]] = {
+    "bad": {"fg": "red"},
+    "quiet": {"dim": True},
+    "strong": {"bold": True},
+    "head": {"underline": True},
+}
+
+
+def to_terminal() -> bool:
+    """Whether stdout is one."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def printable(text: str) -> str:
+    """``text`` on one line and harmless to a terminal: a path holds whatever a client sent."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    click.echo(printable(message), err=True)
+
+
+def complain(message: str) -> None:
+    """One line on stderr about something that went wrong."""
+    say(f"reqprof: {message}")
+
+
+def emit(lines: Iterable[str]) -> None:
+    """Lines of data to stdout, in whatever encoding it has."""
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    for line in lines:
+        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def emit_json(value: object) -> None:
+    """One JSON document to stdout, in ASCII, so that any reader takes it."""
+    emit([json.dumps(value, indent=2, allow_nan=False)])
+
+
+def emit_bytes(data: bytes) -> None:
+    """A whole file to stdout."""
+    if sys.stdout is None:
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+
+
+def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+    """``items``, with a bar on stderr where that is a terminal and there are many of them."""
+    if total <= FEW or sys.stderr is None or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, what, total, console=Console(stderr=True), transient=True)

@@ -1,0 +1,73 @@
+"""The one profile that a person means by an id, a rank or a file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reqprof.cli.gather import Remarks, listing
+from reqprof.cli.ranking import rank
+from reqprof.cli.request import brief
+from reqprof.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reqprof.model import Stored
+
+_RANK = re.compile(r"@(\d{1,12})", re.A)
+_ID = re.compile(r"[0-9a-f]{1,12}")
+_NAMED = 5  # candidates in a line
+
+
+def which(word: str, folder: Path) -> Path:
+    """The file that ``word`` means: a path, a rank such as @1, a file in the folder, an id's start.
+
+    Raises NotFound where there is none, UsageError where an id's start fits several, BadProfile
+    where it can be read in the name of a damaged file.
+    """
+    if Path(word).is_file():
+        return Path(word)
+    if Path(word).is_dir():
+        raise UsageError(f"{word} is a folder; list what is in it with: reqprof slowest {word}")
+    if match := _RANK.fullmatch(word):
+        return _by_rank(int(match[1]), folder)
+    if Path(word).name == word and (folder / word).is_file():
+        return folder / word
+    if not _ID.fullmatch(word.lower()):
+        raise NotFound(f"no file {word!r}, and it is no rank such as @1 and no start of an id")
+    return _by_id(word.lower(), folder)
+
+
+def _by_rank(number: int, folder: Path) -> Path:
+    ranked = rank(listing(folder).stored, Remarks())
+    if not 1 <= number <= len(ranked):
+        raise NotFound(f"no rank @{number} in {folder}, which has {len(ranked)} requests")
+    return ranked[number - 1][1].path
+
+
+def _by_id(start: str, folder: Path) -> Path:
+    found = listing(folder)
+    fitting = {
+        one.request.id: one
+        for one in sorted(found.stored, key=lambda stored: stored.path, reverse=True)
+        if one.request is not None and one.request.id.startswith(start)
+    }
+    for error in found.bad:
+        if not fitting and re.search(rf"_{start}[0-9a-f]*\.prof$", error.path.name):
+            raise error
+    if not fitting:
+        raise NotFound(
+            f"no request in {folder} has an id that begins with {start!r};"
+            f" list them with: reqprof slowest {folder}"
+        )
+    if len(fitting) > 1:
+        raise UsageError(f"{start!r} could be {_some(list(fitting.values()))}; give more digits")
+    return next(iter(fitting.values())).path
+
+
+def _some(candidates: Sequence[Stored]) -> str:
+    names = [brief(stored) for stored in candidates[:_NAMED]]
+    more = len(candidates) - _NAMED
+    return ", ".join(names) + (f" or {more} more" if more > 0 else "")

@@ -1,0 +1,1 @@
+"""Request -> Profile: the only code that runs in the served process."""

@@ -1,0 +1,54 @@
+"""What happened to requests, counted; and each kind of trouble told to the log once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+
+logger = logging.getLogger("reqprof")
+
+_alive: weakref.WeakSet[Counters] = weakref.WeakSet()
+
+
+class Counters:
+    """Counts by name, exact under threads.
+
+    ``profiled`` requests were recorded; of these ``stored`` are on disk, ``empty`` held no call,
+    ``dropped`` found the queue full, ``unwritten`` the disk; ``interrupted`` ones were cut short
+    by another profiler. ``skipped_*`` requests ran unprofiled, for the reason in the name.
+    ``failed_*`` are faults of reqprof's own, ``pruned`` is files deleted to keep a cap.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+        _alive.add(self)
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Count ``number`` more of ``name``."""
+        with self._lock:
+            self._counts[name] = self._counts.get(name, 0) + number
+
+    def trouble(self, name: str, why: object) -> None:
+        """Count ``name``, and say ``why`` in the log the first time."""
+        self.add(name)
+        if name not in self._told:
+            self._told.add(name)
+            logger.warning("%s: %s (further ones are only counted)", name, why)
+
+    def as_dict(self) -> dict[str, int]:
+        """A copy of the counts."""
+        with self._lock:
+            return dict(self._counts)
+
+
+def _renew_locks() -> None:
+    # Another thread may have held a lock at the fork, and is not here to release it.
+    for counters in list(_alive):
+        counters._lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)

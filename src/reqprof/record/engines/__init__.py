@@ -1,0 +1,58 @@
+"""How to measure: what every engine promises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from reqprof.model import Stats
+
+
+class Unavailable(Exception):
+    """Nothing can be recorded, here or now; ``counter`` says which skipped requests this makes."""
+
+    def __init__(self, counter: str, why: str) -> None:
+        super().__init__(why)
+        self.counter = counter
+
+
+class Session(Protocol):
+    """One request's recording, over all threads that work for it. Its methods raise nothing."""
+
+    fault: Exception | None  # of reqprof's own: the recording is worthless
+    interrupted: bool  # another profiler took over, or kept us out: the counts are short
+
+    def enter(self) -> Any:
+        """This thread begins a stretch of work for the request.
+
+        Returns what :meth:`leave` wants, ``None`` where this thread cannot be recorded now.
+        """
+
+    def leave(self, stretch: Any) -> None:
+        """This thread's stretch ends. To be called by the very frame that called enter."""
+
+    def close(self) -> None:
+        """The request has ended: give back what the process shares. Cheap; any thread; once."""
+
+    def finish(self) -> Stats:
+        """The pstats table of all threads. Expensive: not on the request's thread."""
+
+    def ran(self) -> float:
+        """Seconds inside stretches."""
+
+    def cpu(self) -> float:
+        """CPU seconds that the threads used inside stretches."""
+
+
+class Engine(Protocol):
+    """A way to record requests, with its settings."""
+
+    name: str
+    builtins: bool
+    clock: str
+
+    def session(self) -> Session:
+        """A session that this thread is about to enter. Raises :exc:`Unavailable`."""
+
+    def cost(self, stats: Stats) -> float:
+        """Seconds that recording ``stats`` added: an estimate, from a calibration at start."""

@@ -1,0 +1,206 @@
+"""The default engine: cProfile's own C profiler, one for each request and thread.
+
+Up to Python 3.11 that profiler is switched per thread (``hook.py``). From 3.12 on a process has
+only one to switch, so its callbacks are called thread by thread instead (``monitoring.py``).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from _lsprof import Profiler
+
+import reqprof
+from reqprof.record.engines import Unavailable
+from reqprof.store.stats import combine, from_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from reqprof.model import Function, Stats
+    from reqprof.record.engines import Engine
+
+CLOCKS = ("wall", "cpu")
+
+# cProfile records calls of C functions and methods, and of nothing else that is not Python: what
+# reqprof calls inside a stretch it calls through partial objects, so that no profile shows it.
+unseen = partial
+now = unseen(time.perf_counter)
+cpu_now = unseen(time.thread_time)
+
+_HOME = str(Path(reqprof.__file__).parent) + "/"
+_TRIALS = 3
+_TRIAL_CALLS = 500
+_SELF_TEST = """
+def leaf(): pass
+def calls_python(n):
+    for _ in range(n): leaf()
+def calls_c(n, c=len, of=()):
+    for _ in range(n): c(of)
+def elsewhere(n):
+    for _ in range(n): pass
+"""
+
+
+def engine(*, builtins: bool, clock: str) -> Engine:
+    """This Python's engine, after a self-test. Raises :exc:`Unavailable` where that fails."""
+    if sys.version_info >= (3, 12):
+        from reqprof.record.engines.monitoring import MonitoringSession as Recording
+    else:
+        from reqprof.record.engines.hook import HookSession as Recording
+    return CprofileEngine(Recording, builtins=builtins, clock=clock)
+
+
+class CprofileEngine:
+    """cProfile's counts and times, by this Python's kind of session."""
+
+    name = "cprofile"
+
+    def __init__(self, kind: type[CprofileSession], *, builtins: bool, clock: str) -> None:
+        self._kind = kind
+        self.builtins = builtins
+        self.clock = clock
+        self._python_cost, self._c_cost = _calibrate(kind)
+
+    def session(self) -> CprofileSession:
+        return self._kind(builtins=self.builtins, clock=self.clock)
+
+    def cost(self, stats: Stats) -> float:
+        c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
+        calls = sum(row[1] for row in stats.values())
+        return (calls - c_calls) * self._python_cost + c_calls * self._c_cost
+
+
+class Stretch:
+    """What one thread does for one request: a profiler, and the clocks around its use."""
+
+    __slots__ = ("cpu", "cpu_began", "profiler", "ran", "ran_began")
+
+    def __init__(self, clock: str) -> None:
+        # In whole nanoseconds: floats of a custom timer would be rounded to microseconds.
+        cpu = clock == "cpu"
+        self.profiler = Profiler(time.thread_time_ns, 1e-9) if cpu else Profiler()
+        self.ran = self.cpu = self.ran_began = self.cpu_began = 0.0
+
+    def begin(self) -> None:
+        self.cpu_began = cpu_now()
+        self.ran_began = now()
+
+    def end(self) -> None:
+        self.ran += now() - self.ran_began
+        self.cpu += cpu_now() - self.cpu_began
+
+
+class CprofileSession:
+    """What both kinds of session share."""
+
+    def __init__(self, *, builtins: bool, clock: str) -> None:
+        self.fault: Exception | None = None
+        self.interrupted = False
+        self._builtins = builtins
+        self._clock = clock
+        self._stretches: dict[int, Any] = {}
+
+    def enter(self) -> Any:
+        raise NotImplementedError
+
+    def leave(self, stretch: Any) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing is shared."""
+
+    def ran(self) -> float:
+        return sum(stretch.ran for stretch in self._stretches.values())
+
+    def cpu(self) -> float:
+        return sum(stretch.cpu for stretch in self._stretches.values())
+
+    def entries(self) -> list[list[Any]]:
+        """What each thread's profiler holds, as ``getstats()`` returns it."""
+        return [stretch.profiler.getstats() for stretch in self._stretches.values()]
+
+    def finish(self) -> Stats:
+        tables = [from_entries(entries, _own) for entries in self.entries()]
+        return tables[0] if len(tables) == 1 else combine(tables)
+
+
+def _own(code: CodeType) -> bool:
+    """Whether ``code`` is reqprof's, which no profile shows."""
+    return code.co_filename.startswith(_HOME)
+
+
+@cache
+def _calibrate(kind: type[CprofileSession]) -> tuple[float, float]:
+    """What recording adds to a Python call and to a C call, in seconds; proves the kind first."""
+    code: dict[str, Callable[[int], None]] = {}
+    exec(compile(_SELF_TEST, "<reqprof self-test>", "exec"), code)  # noqa: S102
+    try:
+        _prove(kind, code)
+    except Unavailable:
+        raise
+    except Exception as error:
+        raise Unavailable("skipped_engine", f"the engine's self-test failed: {error!r}") from error
+    return _added(kind, code["calls_python"]), _added(kind, code["calls_c"])
+
+
+def _prove(kind: type[CprofileSession], code: dict[str, Callable[[int], None]]) -> None:
+    """Two threads record at once; raises where a count is off or one sees the other's work."""
+
+    def record_elsewhere() -> None:
+        _record(kind, code["elsewhere"], other)
+
+    other: dict[str, int] = {}
+    here: dict[str, int] = {}
+
+    def beside(calls: int) -> None:
+        thread = threading.Thread(target=record_elsewhere)
+        thread.start()
+        code["calls_python"](calls)
+        code["calls_c"](calls)
+        thread.join()
+
+    _record(kind, beside, here)
+    expected = {"leaf": 7, "calls_python": 1, "calls_c": 1, "elsewhere": 0}
+    found = {name: here.get(name, 0) for name in expected}
+    if found != expected or other != {"elsewhere": 1}:
+        raise Unavailable(
+            "skipped_engine",
+            f"the engine's self-test failed on this Python: it counted {found} and {other}",
+        )
+
+
+def _record(
+    kind: type[CprofileSession], work: Callable[[int], None], counts: dict[str, int]
+) -> None:
+    session = kind(builtins=True, clock="wall")
+    stretch = session.enter()
+    work(7)
+    session.leave(stretch)
+    session.close()
+    if session.fault is not None:
+        raise session.fault
+    for entry in session.entries()[0]:
+        if not isinstance(entry.code, str) and entry.code.co_filename == "<reqprof self-test>":
+            counts[entry.code.co_name] = entry.callcount
+
+
+def _added(kind: type[CprofileSession], work: Callable[[int], None]) -> float:
+    plain, traced = [], []
+    for _ in range(_TRIALS):
+        began = now()
+        work(_TRIAL_CALLS)
+        plain.append(now() - began)
+        session = kind(builtins=True, clock="wall")
+        stretch = session.enter()
+        work(_TRIAL_CALLS)
+        session.leave(stretch)
+        session.close()
+        traced.append(session.ran())
+    return max(0.0, min(traced) - min(plain)) / _TRIAL_CALLS

@@ -1,0 +1,62 @@
+"""cProfile on Python 3.11: a profile hook per thread, switched on for each stretch."""
+
+from __future__ import annotations
+
+import sys
+from threading import get_ident
+from typing import TYPE_CHECKING
+
+from _lsprof import Profiler
+
+from reqprof.record.engines import Unavailable
+from reqprof.record.engines.cprofile import CprofileSession, Stretch, unseen
+
+if TYPE_CHECKING:
+    from typing import Any
+
+_hook = unseen(sys.getprofile)
+_disable = unseen(Profiler.disable)
+
+
+class HookSession(CprofileSession):
+    """Records with ``Profiler.enable()``; never takes the hook of somebody else's profiler."""
+
+    def __init__(self, *, builtins: bool, clock: str) -> None:
+        if _hook() is not None:
+            raise Unavailable("skipped_profiler", "another profiler was active in the thread")
+        super().__init__(builtins=builtins, clock=clock)
+
+    def enter(self) -> Stretch | None:
+        try:
+            if _hook() is not None:
+                self.interrupted = True
+                return None
+            stretch = self._stretches.get(get_ident())
+            if stretch is None:
+                stretch = self._stretches[get_ident()] = Stretch(self._clock)
+            stretch.begin()
+            stretch.profiler.enable(subcalls=True, builtins=self._builtins)
+        except Exception as error:
+            self.fault = error
+            return None
+        return stretch  # type: ignore[no-any-return]
+
+    def leave(self, stretch: Stretch | None) -> None:
+        if stretch is None:
+            return
+        try:
+            if _hook() is stretch.profiler:
+                _disable(stretch.profiler)
+            else:
+                # Somebody took the hook meanwhile, and may still be using it. Disabling ours
+                # would switch theirs off: entries() does that, on a thread where it harms nobody.
+                self.interrupted = True
+            stretch.end()
+        except Exception as error:
+            self.fault = error
+
+    def entries(self) -> list[list[Any]]:
+        if self.interrupted and _hook() is None:
+            for stretch in self._stretches.values():
+                _disable(stretch.profiler)
+        return super().entries()

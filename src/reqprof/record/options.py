@@ -1,0 +1,78 @@
+"""What a user may set: the keyword arguments of both doors, checked before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from reqprof.record.engines.cprofile import CLOCKS
+from reqprof.record.rules import Sample, Sampling
+from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+MAX_QUEUE = 1000
+"""Finished profiles that may wait for the writer; more are dropped and counted."""
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments that both doors take; :class:`Settings` has the defaults."""
+
+    sample: Sample
+    max_concurrent: int | None
+    builtins: bool
+    clock: str
+    max_files: int | None
+    max_bytes: int | None
+    min_free: float | None
+    store_path: bool
+    strict: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Checked options. Raises TypeError or ValueError, naming the argument and its value."""
+
+    out_dir: Path
+    # Everything, on a laptop; a small rate or a choice of requests in production.
+    sample: Sample = 1.0
+    # While a request is recorded on Python 3.12 and later, all threads pay for it. With a rate
+    # below 1 that makes one at a time the default there: see Recorder.
+    max_concurrent: int | None = None
+    # False leaves the calls of C functions out, which makes recording cheaper.
+    builtins: bool = True
+    clock: str = "wall"
+    max_files: int | None = MAX_FILES
+    max_bytes: int | None = MAX_BYTES
+    min_free: float | None = MIN_FREE
+    # False keeps paths, which may hold names or tokens, out of files: only the template stays.
+    store_path: bool = True
+    # True lets reqprof's own faults reach the app: for tests.
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        Sampling(self.sample)
+        self.caps()
+        if self.clock not in CLOCKS:
+            raise ValueError(f"clock must be one of {', '.join(CLOCKS)}; got {self.clock!r}")
+        most = self.max_concurrent
+        if most is not None and (type(most) is not int or most < 1):
+            raise ValueError(f"max_concurrent is a whole number from 1, or None; got {most!r}")
+        for name in ("builtins", "store_path", "strict"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
+
+    def caps(self) -> Caps:
+        """The folder's caps. Raises ValueError where one is no cap."""
+        return Caps(max_files=self.max_files, max_bytes=self.max_bytes, min_free=self.min_free)
+
+
+def folder(out_dir: str | PathLike[str]) -> Path:
+    """``out_dir`` as an absolute path: the app may change its folder later."""
+    if not isinstance(out_dir, (str, Path)) and not hasattr(out_dir, "__fspath__"):
+        raise TypeError(f"out_dir is a folder's path; got {out_dir!r}")
+    if not str(out_dir):
+        raise ValueError("out_dir is empty; name a folder")
+    return Path(out_dir).expanduser().absolute()

@@ -1,0 +1,301 @@
+"""What both doors share: decide, measure, hand over. Nothing here raises into the app."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import secrets
+import sys
+import threading
+import time
+import weakref
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reqprof.model import Request
+from reqprof.record import route
+from reqprof.record.counters import Counters
+from reqprof.record.engines import Unavailable, cprofile
+from reqprof.record.options import MAX_QUEUE, Settings
+from reqprof.record.rules import Sampling
+from reqprof.store.background import BACKGROUND
+from reqprof.store.writer import HOST, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from reqprof.model import Stats
+    from reqprof.record.engines import Engine, Session
+    from reqprof.store.naming import NameMaker
+
+    Finished = Callable[[Stats, Request], None]
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+_ENGINE_RETRY_SECONDS = 10.0
+_PYTHON = platform.python_version()
+_MAX_PATH = 2048  # characters; what is longer was not typed by a person
+_MAX_METHOD = 64
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a door knows of a request when it comes in."""
+
+    kind: str
+    method: str
+    path: str
+    traceparent: str | None
+
+
+class Recorder:
+    """One per middleware: chooses requests, records them and hands them to the writer.
+
+    ``template`` and ``finished`` serve the WSGI door: a ``filename_format``, and what else is to
+    be done with each profile, on the background thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        template: str | NameMaker | None = None,
+        finished: Finished | None = None,
+    ) -> None:
+        self.settings = settings
+        self.counters = Counters()
+        self._sampling = Sampling(settings.sample)
+        self._writer = Writer(settings.out_dir, settings.caps(), template)
+        self._finished = finished
+        self._most = _max_concurrent(settings)
+        self._in_flight: set[Recording] = set()
+        self._engine: Engine | None = None
+        self._engine_retry = 0.0
+        if self._sampling.rate != 0.0:
+            self._guard(self._find_engine)
+        if settings.strict:
+            self._writer.prepare()
+        _recorders.add(self)
+
+    def begin(self, arrival: Callable[[A], Arrival], raw: A) -> Recording | None:
+        """A recording to be entered at once, or ``None`` where the request runs unprofiled.
+
+        ``arrival(raw)`` is called for those requests alone whose facts are needed.
+        """
+        if self._sampling.rate == 0.0:
+            return None
+        return self._guard(partial(self._begin, partial(self._facts, arrival, raw)))
+
+    def end(self, recording: Recording) -> None:
+        """Queue a recording that has ended."""
+        self._in_flight.discard(recording)
+        if not BACKGROUND.submit(partial(self._store, recording), MAX_QUEUE):
+            self.counters.trouble("dropped", f"{MAX_QUEUE} profiles wait to be written already")
+
+    def fault(self, counter: str, error: BaseException) -> None:
+        """Count a fault of our own; with ``strict`` raise it."""
+        self.counters.trouble(counter, f"a fault in reqprof: {error!r}")
+        if self.settings.strict:
+            raise error
+
+    def _guard(self, step: Callable[[], T]) -> T | None:
+        """What ``step`` returns, or ``None``, counted, where it could not or had a fault."""
+        try:
+            return step()
+        except Unavailable as reason:
+            self.counters.trouble(reason.counter, f"requests go unprofiled: {reason}")
+            if self.settings.strict:
+                raise
+        except Exception as error:
+            self.fault("failed_begin", error)
+        return None
+
+    def _find_engine(self) -> Engine:
+        if self._engine is None:
+            now = time.monotonic()
+            if now < self._engine_retry:
+                raise Unavailable("skipped_engine", "the engine's last self-test failed")
+            self._engine_retry = now + _ENGINE_RETRY_SECONDS
+            settings = self.settings
+            self._engine = cprofile.engine(builtins=settings.builtins, clock=settings.clock)
+        return self._engine
+
+    def _begin(self, facts: Callable[[], Request]) -> Recording | None:
+        weight = self._sampling.weight(facts)
+        return None if weight is None else self._start(replace(facts(), weight=weight))
+
+    def _facts(self, arrival: Callable[[A], Arrival], raw: A) -> Request:
+        came = arrival(raw)
+        trace = _TRACEPARENT.fullmatch(came.traceparent or "")
+        return Request(
+            id=secrets.token_hex(6),
+            kind=came.kind,
+            method=came.method[:_MAX_METHOD],
+            path=came.path[:_MAX_PATH],
+            start=time.time(),
+            trace_id=trace[1] if trace else None,
+        )
+
+    def _start(self, request: Request) -> Recording | None:
+        if BACKGROUND.backlog >= MAX_QUEUE:
+            self.counters.trouble("skipped_backlog", "the writer is behind; requests go unprofiled")
+            return None
+        recording = Recording(self, request, len(self._in_flight))
+        self._in_flight.add(recording)
+        if self._most is not None and len(self._in_flight) > self._most:
+            # Counted after joining, so that two that come together cannot both slip through.
+            self._in_flight.discard(recording)
+            self.counters.add("skipped_concurrent")
+            return None
+        try:
+            recording.session = self._find_engine().session()
+        except BaseException:
+            self._in_flight.discard(recording)
+            raise
+        self.counters.add("profiled")
+        return recording
+
+    def _store(self, recording: Recording) -> None:
+        """On the background thread: the stats, the file, and what else is to be done."""
+        try:
+            session = recording.session
+            if session.fault is not None:
+                raise session.fault
+            stats = session.finish()
+            if not stats:
+                self.counters.add("empty")
+                return
+            request = self._describe(recording, session, stats)
+        except Exception as error:
+            self.counters.trouble("failed_stats", f"a fault in reqprof: {error!r}")
+            return
+        if request.interrupted:
+            self.counters.add("interrupted")
+        try:
+            self.counters.add("pruned", self._writer.write(stats, request, recording.environ))
+            self.counters.add("stored")
+        except OSError as error:
+            self.counters.trouble("unwritten", f"{self.settings.out_dir} takes no profile: {error}")
+        except Exception as error:
+            self.counters.trouble("failed_write", f"a fault in reqprof: {error!r}")
+        if self._finished is not None:
+            try:
+                self._finished(stats, request)
+            except Exception as error:
+                self.counters.trouble("failed_print", f"stream= took no report: {error!r}")
+
+    def _describe(self, recording: Recording, session: Session, stats: Stats) -> Request:
+        engine = self._find_engine()
+        ran = session.ran()
+        return replace(
+            recording.request,
+            **recording.seen(self.settings.store_path),
+            cpu=session.cpu(),
+            waited=max(0.0, recording.total - ran) if recording.suspends else None,
+            cost=engine.cost(stats),
+            calls=sum(row[1] for row in stats.values()),
+            neighbours=recording.neighbours,
+            pid=os.getpid(),
+            host=HOST,
+            thread=recording.thread,
+            python=_PYTHON,
+            engine=engine.name,
+            builtins=engine.builtins,
+            clock=engine.clock,
+            interrupted=session.interrupted,
+        )
+
+
+class Recording:
+    """One request while it is profiled; its door tells it what happens.
+
+    ``enter`` and ``leave`` are the session's: see :class:`reqprof.record.engines.Session`.
+    """
+
+    session: Session
+    suspends = False  # an async request: time outside its stretches is waiting
+    environ: Mapping[str, Any] | None = None  # for a filename_format that is a callable
+    exception: str | None = None
+    template: str | None = None  # the route, where a framework named it
+
+    def __init__(self, recorder: Recorder, request: Request, neighbours: int) -> None:
+        self.request = request
+        self.neighbours = neighbours
+        self.status: int | None = None
+        self.thread = threading.current_thread().name
+        self.total = 0.0
+        self._recorder = recorder
+        self._began = time.perf_counter()
+        self._first: float | None = None
+        self._last: float | None = None
+        self._open = [True]
+
+    # In a stretch: nothing that a profile would show.
+    def first_byte(self) -> None:
+        """The response begins now, unless it has begun."""
+        if self._first is None:
+            self._first = cprofile.now()
+
+    def last_byte(self) -> None:
+        """The response ends now, unless it has ended."""
+        if self._last is None:
+            self._last = cprofile.now()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """The app is done with the request. Only the first call counts."""
+        try:
+            try:
+                self._open.pop()  # atomic: a closing server and a finaliser may meet here
+            except IndexError:
+                return
+            self.total = time.perf_counter() - self._began
+            if error is not None:
+                self.exception = type(error).__name__
+            self.session.close()
+            self._recorder.end(self)
+        except Exception as fault:
+            self._recorder.fault("failed_end", fault)
+
+    def abandon(self, end: Callable[[], None]) -> None:
+        """Have ``end`` called later: finalisers may interrupt anything, in any thread."""
+        if self._open:
+            BACKGROUND.submit(end, sys.maxsize)
+
+    def seen(self, store_path: bool) -> dict[str, Any]:
+        """The facts that this request's end has shown."""
+        last = self.total if self._last is None else self._last - self._began
+        path = self.request.path
+        guess = route.guess(path) if path is not None and store_path else None
+        return {
+            "path": path if store_path else None,
+            "route": guess if self.template is None else self.template,
+            "guessed": self.template is None,
+            "status": self.status,
+            "exception": self.exception,
+            "duration": last,
+            "first_byte": None if self._first is None else self._first - self._began,
+            "total": self.total,
+        }
+
+
+def _max_concurrent(settings: Settings) -> int | None:
+    rate = settings.sample
+    if settings.max_concurrent is None and sys.version_info >= (3, 12) and not callable(rate):
+        return 1 if rate < 1 else None
+    return settings.max_concurrent
+
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # What was in flight in the parent goes on there.
+    for recorder in list(_recorders):
+        recorder._in_flight.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,57 @@
+"""From a door's arguments to its recorder, or to none where there is to be none."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Unpack
+
+from reqprof.record.options import Options, Settings, folder
+from reqprof.record.recorder import Recorder
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from reqprof.record.recorder import Finished
+    from reqprof.store.naming import NameMaker
+
+logger = logging.getLogger("reqprof")
+
+_CALLS = ({"environ", "start_response"}, {"scope", "receive", "send"})
+
+
+def recorder(
+    out_dir: str | PathLike[str],
+    *,
+    template: str | NameMaker | None = None,
+    finished: Finished | None = None,
+    **options: Unpack[Options],
+) -> Recorder | None:
+    """The recorder of one middleware; ``None`` with ``REQPROF_ENABLED=0``.
+
+    Raises TypeError or ValueError for a bad argument, also where it is switched off.
+    """
+    settings = Settings(out_dir=folder(out_dir), **options)
+    if os.environ.get("REQPROF_ENABLED", "").strip().lower() in {"0", "false", "no", "off"}:
+        return None
+    return Recorder(settings, template=template, finished=finished)
+
+
+def serving() -> bool:
+    """Whether an app is being called right now, further up the stack.
+
+    Starlette builds its middleware inside its first call. An error in an argument must not reach
+    the app there.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if any(names <= set(frame.f_code.co_varnames[: frame.f_code.co_argcount]) for names in _CALLS):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def off(error: Exception) -> None:
+    """Say that a middleware built while serving does nothing, and why."""
+    logger.error("nothing is profiled: %s", error)

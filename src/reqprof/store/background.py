@@ -1,0 +1,98 @@
+"""One daemon thread per process on which everything happens that no request should wait for."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Job = Callable[[], None]
+
+logger = logging.getLogger("reqprof")
+
+EXIT_SECONDS = 5.0
+"""How long a process that ends waits for its last profiles."""
+
+
+class Background:
+    """Runs jobs one after the other; starts with its first job, and again in a forked child."""
+
+    def __init__(self) -> None:
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self.drain, EXIT_SECONDS)
+
+    def _reset(self) -> None:
+        # What the parent had queued is the parent's to write, and its thread is not here.
+        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def backlog(self) -> int:
+        """Jobs that wait."""
+        return self._jobs.qsize()
+
+    def submit(self, job: Job, limit: int) -> bool:
+        """Queue ``job``; False where ``limit`` jobs wait already or no thread can be had.
+
+        Safe to call from a finaliser: nothing here blocks.
+        """
+        if self._jobs.qsize() >= limit or not self._running():
+            return False
+        self._jobs.put(job)
+        return True
+
+    def drain(self, timeout: float) -> bool:
+        """Wait, at most ``timeout`` seconds, until what is queued now is done."""
+        if self._thread is None or threading.current_thread() is self._thread:
+            return True
+        done = threading.Event()
+        self._jobs.put(done.set)
+        return done.wait(timeout)
+
+    def _running(self) -> bool:
+        if self._thread is not None:
+            return True
+        if not self._starting.acquire(blocking=False):
+            return True  # another thread is starting it, and the queue is there already
+        try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="reqprof-writer", daemon=True)
+                thread.start()
+                self._thread = thread
+                _drain_at_process_end(self)
+        except RuntimeError:  # no thread to be had, or the interpreter is ending
+            return False
+        finally:
+            self._starting.release()
+        return True
+
+    def _work(self) -> None:
+        jobs = self._jobs
+        while True:
+            job = jobs.get()
+            try:
+                job()
+            except Exception:
+                # A job answers for its own faults; this is the last net.
+                logger.exception("a reqprof job failed")
+            del job  # a waiting thread keeps no finished profile alive
+
+
+def _drain_at_process_end(background: Background) -> None:
+    """A child of multiprocessing ends without atexit; its own finalisers run."""
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, background.drain, args=(EXIT_SECONDS,), exitpriority=100)
+
+
+BACKGROUND = Background()

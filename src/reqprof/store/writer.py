@@ -1,0 +1,131 @@
+"""A finished profile to a whole file and its line in the index, or to nothing at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from reqprof.store import format as prof
+from reqprof.store import index, naming
+from reqprof.store.retention import TEMPORARY, Caps, Retention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from reqprof.model import Request, Stats
+
+HOST = socket.gethostname()
+
+_INDEX_LINES = 1000  # then a new file, so that old ones can go whole when their profiles have gone
+
+
+class NoRoom(OSError):
+    """The disk is fuller than ``min_free`` allows, and nothing of ours is left to delete."""
+
+
+class Writer:
+    """Writes into one folder. Everything but the constructor runs on the background thread.
+
+    ``template`` is a user's ``filename_format``: a string, or a callable that is given the
+    request's environment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        caps: Caps,
+        template: str | naming.NameMaker | None = None,
+    ) -> None:
+        self.folder = folder
+        self._retention = Retention(folder, caps)
+        self._template = template
+        self._lines = 0
+        self._index = b""
+        self._index_pid = 0
+
+    def prepare(self) -> None:
+        """Make the folders; raises OSError where that is impossible."""
+        for folder in (self.folder, self.folder / index.FOLDER):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, stats: Stats, request: Request, environ: Mapping[str, Any] | None) -> int:
+        """Store one profile; returns how many older ones had to go for it.
+
+        Raises OSError where the folder or the disk does not take it.
+        """
+        self.prepare()
+        if not self._retention.has_room():
+            raise NoRoom(f"less than min_free of the disk of {self.folder} is free")
+        data = prof.encode(stats, request)
+        name = self._place(data, request, environ)
+        line = index.line(name, len(data), request)
+        self._append(line)
+        return self._retention.wrote(len(data))
+
+    def _place(self, data: bytes, request: Request, environ: Mapping[str, Any] | None) -> str:
+        temporary = self.folder / f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"
+        try:
+            _write_private(temporary, data)
+            if self._template is None:
+                name = naming.name(request)
+                temporary.replace(self.folder / name)
+            else:
+                name = self._take_name(temporary, request, environ)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        return name
+
+    def _take_name(
+        self, temporary: Path, request: Request, environ: Mapping[str, Any] | None
+    ) -> str:
+        """Give the file its user-chosen name, or that name with the id where it is taken."""
+        name = self._chosen_name(request, environ)
+        # A link, unlike a rename, does not overwrite what has the name already.
+        try:
+            os.link(temporary, self.folder / name)
+        except FileExistsError:
+            name = naming.with_id(name, request)
+            temporary.replace(self.folder / name)
+        else:
+            temporary.unlink()
+        return name
+
+    def _chosen_name(self, request: Request, environ: Mapping[str, Any] | None) -> str:
+        if isinstance(self._template, str):
+            return naming.from_template(self._template, request)
+        assert self._template is not None
+        timing = {"elapsed": request.duration * 1000.0, "time": request.start + request.duration}
+        return naming.safe(str(self._template({**(environ or {}), "werkzeug.profiler": timing})))
+
+    def _append(self, line: bytes) -> None:
+        # Opened for each line: a file that retention trimmed away is made anew, and no
+        # descriptor is shared with a forked child.
+        if self._lines % _INDEX_LINES == 0 or self._index_pid != os.getpid():
+            self._index_pid = os.getpid()
+            self._index = f"{_plain(HOST)}-{self._index_pid}-{secrets.token_hex(4)}.jsonl".encode()
+        self._lines += 1
+        path = os.path.join(os.fsencode(self.folder / index.FOLDER), self._index)  # noqa: PTH118
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123  the mode must be ours
+        file.write(data)
+
+
+def _plain(host: str) -> str:
+    return "".join(c if c.isalnum() and c.isascii() else "-" for c in host)[:40]

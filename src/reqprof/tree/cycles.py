@@ -1,0 +1,116 @@
+"""Cycles in the graph of calls: which functions recurse, and how often time comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+def components(callees: Sequence[Sequence[int]]) -> list[int]:
+    """The number of each function's strongly connected component, callees' before callers'.
+
+    ``callees[f]`` lists the functions that f calls. Tarjan's algorithm (SIAM J. Comput. 1, 1972)
+    with its own stack, since a chain of calls may be longer than Python's.
+    """
+    search = _Tarjan(callees)
+    for function in range(len(callees)):
+        if search.order[function] < 0:
+            search.visit(function)
+    return search.component
+
+
+class _Tarjan:
+    def __init__(self, callees: Sequence[Sequence[int]]) -> None:
+        self.callees = callees
+        self.order = [-1] * len(callees)
+        self.low = [0] * len(callees)
+        self.component = [-1] * len(callees)
+        self.found = 0
+        self.clock = 0
+        self.open: list[int] = []
+
+    def visit(self, start: int) -> None:
+        path = [(start, self._enter(start))]
+        while path:
+            function, rest = path[-1]
+            fresh = self._next_fresh(function, rest)
+            if fresh is not None:
+                path.append((fresh, self._enter(fresh)))
+                continue
+            path.pop()
+            if path:
+                caller = path[-1][0]
+                self.low[caller] = min(self.low[caller], self.low[function])
+            if self.low[function] == self.order[function]:
+                self._close(function)
+
+    def _enter(self, function: int) -> Iterator[int]:
+        self.order[function] = self.low[function] = self.clock
+        self.clock += 1
+        self.open.append(function)
+        return iter(self.callees[function])
+
+    def _next_fresh(self, function: int, rest: Iterator[int]) -> int | None:
+        for callee in rest:
+            if self.order[callee] < 0:
+                return callee
+            if self.component[callee] < 0:
+                self.low[function] = min(self.low[function], self.order[callee])
+        return None
+
+    def _close(self, head: int) -> None:
+        while True:
+            function = self.open.pop()
+            self.component[function] = self.found
+            if function == head:
+                break
+        self.found += 1
+
+
+class Returns:
+    """How likely time that enters a function of a cycle comes back to one already on the path.
+
+    A call back to a frame on the path adds to that frame and not to a new one, so an edge's
+    share must shrink by what comes back. With P the chance that a function's time goes on to a
+    callee, the wanted r solves ``r[v] = sum(P[v, d] * (1 if d is on the path else r[d]))``, found
+    by value iteration. ``effort`` caps the edges looked at over the life of the object: past it
+    :meth:`given` answers None.
+    """
+
+    _SWEEPS = 60
+    _TOLERANCE = 1e-3
+
+    def __init__(
+        self, chances: dict[int, list[tuple[int, float]]], members: Sequence[int], effort: int
+    ) -> None:
+        self.chances = chances
+        self.members = members
+        self.effort = effort
+        self.known: dict[frozenset[int], dict[int, float]] = {}
+
+    def given(self, on_path: frozenset[int]) -> dict[int, float] | None:
+        """The chance for each member, given the members that are on the path."""
+        if on_path not in self.known:
+            if self.effort <= 0:
+                return None
+            self.known[on_path] = self._solve(on_path)
+        return self.known[on_path]
+
+    def _solve(self, on_path: frozenset[int]) -> dict[int, float]:
+        chance = {f: 1.0 if f in on_path else 0.0 for f in self.members}
+        order = [f for f in self.members if f not in on_path]
+        for _ in range(self._SWEEPS):
+            change = 0.0
+            for f in order:
+                new = 0.0
+                for callee, share in self.chances[f]:
+                    new += share * chance[callee]
+                change = max(change, new - chance[f])
+                chance[f] = new
+            self.effort -= len(order)
+            order.reverse()
+            if change < self._TOLERANCE:
+                break
+        return chance

@@ -1,0 +1,95 @@
+"""The call tree's one noun: a frame, with everything that was called below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from reqprof.model import Function
+
+ROOT: Function = ("", 0, "all")
+"""The frame below every stack; it has no time of its own."""
+
+REST: Function = ("", 0, "…")
+"""The callees of a frame that are not told apart, being too small or past the budget."""
+
+Row = tuple[int, "Function", float, float, float, bool]
+"""A frame on its own: depth, function, calls, self seconds, total seconds, exact."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Node:
+    """One frame of a call tree; the tree is its root, whose function is :data:`ROOT`.
+
+    ``self_time`` and ``total`` (self time and that of everything below) are seconds. ``calls`` is
+    an int where it was counted and may be a fraction where it is an estimate. ``exact`` says that
+    all three are measured for just this stack, not inferred from caller-callee edges. A frame of
+    the function :data:`REST` stands for callees that are not shown one by one.
+    """
+
+    function: Function
+    calls: float = 0
+    self_time: float = 0.0
+    total: float = 0.0
+    exact: bool = True
+    children: dict[Function, Node] = field(default_factory=dict)
+
+    @property
+    def is_rest(self) -> bool:
+        """Whether this frame stands for several that are not shown one by one."""
+        return self.function == REST
+
+    def walk(self) -> Iterator[tuple[int, Node]]:
+        """Each frame with its depth, parents before children, this one first at depth 0."""
+        stack = [(0, self)]
+        while stack:
+            depth, node = stack.pop()
+            yield depth, node
+            stack.extend((depth + 1, child) for child in reversed(node.children.values()))
+
+    def rows(self) -> list[Row]:
+        """The tree as flat rows in the order of :meth:`walk`, for comparing and for pickling."""
+        return [
+            (depth, node.function, node.calls, node.self_time, node.total, node.exact)
+            for depth, node in self.walk()
+        ]
+
+    def exact_share(self) -> float:
+        """The share of the time, from 0 to 1, that is known to belong to just the stack shown."""
+        if self.total <= 0:
+            return 1.0 if all(node.exact for _, node in self.walk()) else 0.0
+        if all(node.exact for _, node in self.walk()):
+            return 1.0
+        return min(1.0, sum(node.self_time for _, node in self.walk() if node.exact) / self.total)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Node {self.function!r} calls={self.calls:g} self={self.self_time:g}"
+            f" total={self.total:g} exact={self.exact} children={len(self.children)}>"
+        )
+
+    # Pickling and copying an object graph recurse; a tree may be deeper than the C stack.
+    def __reduce__(self) -> tuple[object, ...]:
+        return from_rows, (self.rows(),)
+
+
+def from_rows(rows: Iterable[Row]) -> Node:
+    """The tree that :meth:`Node.rows` laid flat."""
+    path: list[Node] = []
+    for depth, function, calls, self_time, total, exact in rows:
+        node = Node(function, calls, self_time, total, exact)
+        del path[depth:]
+        if path:
+            path[-1].children[function] = node
+        path.append(node)
+    return path[0]
+
+
+def add_up(root: Node) -> None:
+    """Set every ``total`` to the sum of the self times at and below it."""
+    order = [node for _, node in root.walk()]
+    for node in reversed(order):
+        node.total = node.self_time + sum(child.total for child in node.children.values())

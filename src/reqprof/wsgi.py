@@ -1,0 +1,251 @@
+"""The WSGI door: a request from the call of the app to the ``close()`` of its body (PEP 3333)."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+from reqprof.record import route, start
+from reqprof.record.printing import Printer
+from reqprof.record.recorder import Arrival
+from reqprof.store import naming
+from reqprof.store.background import BACKGROUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from os import PathLike
+    from typing import TextIO
+
+    from reqprof.record.options import Options
+    from reqprof.record.recorder import Recorder, Recording
+
+    Environ = dict[str, Any]
+    Write = Callable[[bytes], object]
+    StartResponse = Callable[..., Write]
+    App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_frame = partial(sys._getframe)
+
+
+class ProfilerMiddleware:
+    """Profiles the requests of a WSGI app into ``out_dir``.
+
+    ``stream``, ``sort_by``, ``restrictions``, ``profile_dir`` (another name for ``out_dir``) and
+    ``filename_format`` mean what they mean to werkzeug's middleware. The other options are those of
+    :class:`reqprof.record.options.Settings`. Raises TypeError or ValueError for a bad argument; a
+    bad environment only switches profiling off, for as long as it lasts, and is counted in
+    :attr:`counters` and logged.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        out_dir: str | PathLike[str] | None = None,
+        *,
+        stream: TextIO | None = None,
+        sort_by: Iterable[str] = ("time", "calls"),
+        restrictions: Iterable[str | int | float] = (),
+        profile_dir: str | PathLike[str] | None = None,
+        filename_format: str | naming.NameMaker | None = None,
+        **options: Unpack[Options],
+    ) -> None:
+        self.app = app
+        self._recorder: Recorder | None = None
+        try:
+            if isinstance(filename_format, str):
+                naming.check_template(filename_format)
+            self._recorder = start.recorder(
+                _one_folder(out_dir, profile_dir),
+                template=filename_format,
+                finished=None if stream is None else Printer(stream, sort_by, restrictions),
+                **options,
+            )
+        except Exception as error:
+            if options.get("strict") or not start.serving():
+                raise
+            start.off(error)
+        self._keep_environ = callable(filename_format)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        recorder = self._recorder
+        if recorder is None:
+            return self.app(environ, start_response)
+        recording = recorder.begin(_arrival, environ)
+        if recording is None:
+            return self.app(environ, start_response)
+        if self._keep_environ:
+            recording.environ = environ
+        exchange = _Exchange(recording, environ, start_response)
+        stretch = recording.session.enter()
+        try:
+            body = self.app(environ, exchange.start_response)
+        except BaseException as error:
+            recording.session.leave(stretch)
+            exchange.end(error)
+            raise
+        recording.session.leave(stretch)
+        return exchange.wrap(body)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What happened to requests: see :class:`reqprof.record.counters.Counters`."""
+        return {} if self._recorder is None else self._recorder.counters.as_dict()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until what has ended is on disk; False where ``timeout`` seconds were too few."""
+        return BACKGROUND.drain(timeout)
+
+
+class _Exchange:
+    """One request and its response, noted as they pass."""
+
+    def __init__(
+        self, recording: Recording, environ: Environ, start_response: StartResponse
+    ) -> None:
+        self.recording = recording
+        self._environ = environ
+        self._start_response = start_response
+        self._match: Any = None
+
+    def start_response(self, status: str, *rest: Any, **named: Any) -> Write:
+        # Runs in a stretch: nothing here that a profile would show.
+        try:
+            self.recording.status = int(status[:3])
+        except (TypeError, ValueError):
+            pass  # the server's to complain about
+        self._match = route.django_match(_frame().f_back)
+        return self._start_response(status, *rest, **named)
+
+    def wrap(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server is given for ``body``."""
+        if self._is_file(body):
+            # Servers send their own file objects by other means than reading them.
+            if not self._hook_close(body):
+                self.end()
+            return body
+        return _SizedBody(self, body) if hasattr(body, "__len__") else _Body(self, body)
+
+    def end(self, error: BaseException | None = None) -> None:
+        try:
+            self.recording.template = route.from_django(self._match) or route.from_environ(
+                self._environ
+            )
+        except Exception:
+            self.recording.template = None  # an object of the app's that only looks like a route
+        self.recording.end(error)
+
+    def _is_file(self, body: object) -> bool:
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type):
+            return isinstance(body, wrapper)
+        return wrapper is not None and hasattr(body, "read")
+
+    def _hook_close(self, body: Any) -> bool:
+        close = _unseen(getattr(body, "close", None))
+
+        def close_and_end() -> None:
+            stretch = self.recording.session.enter()
+            try:
+                if close is not None:
+                    close()
+            finally:
+                self.recording.session.leave(stretch)
+                self.end()
+
+        try:
+            body.close = close_and_end
+        except (AttributeError, TypeError):
+            return False
+        return True
+
+
+class _Body:
+    """The app's iterable, recorded while it makes each chunk and while it closes."""
+
+    def __init__(self, exchange: _Exchange, body: Iterable[bytes]) -> None:
+        self._exchange = exchange
+        self._recording = exchange.recording
+        self._body = body
+        self._next: Callable[[], bytes] | None = None
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        recording = self._recording
+        stretch = recording.session.enter()
+        try:
+            if self._next is None:
+                self._next = partial(_iterate(self._body).__next__)
+            chunk = self._next()
+        except StopIteration:
+            recording.last_byte()
+            raise
+        except BaseException as error:
+            recording.exception = type(error).__name__
+            raise
+        finally:
+            recording.session.leave(stretch)
+        if chunk:
+            recording.first_byte()
+        return chunk
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._recording.last_byte()
+        close = _unseen(getattr(self._body, "close", None))
+        error: BaseException | None = None
+        stretch = self._recording.session.enter()
+        try:
+            if close is not None:
+                close()
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            self._recording.session.leave(stretch)
+            self._exchange.end(error)
+            error = None
+
+    def __del__(self) -> None:
+        # A server that drops the body without closing it still ends the profile.
+        if not self._closed:
+            self._recording.abandon(self._exchange.end)
+
+
+class _SizedBody(_Body):
+    """For a body with a length: servers make a Content-Length of it."""
+
+    def __len__(self) -> int:
+        return len(self._body)  # type: ignore[arg-type]
+
+
+# A profile shows calls of C functions; it does not see those made through a partial object.
+_iterate: Callable[[Iterable[bytes]], Iterator[bytes]] = partial(iter)
+
+
+def _unseen(function: Callable[[], object] | None) -> Callable[[], object] | None:
+    return None if function is None else partial(function)
+
+
+def _one_folder(
+    out_dir: str | PathLike[str] | None, profile_dir: str | PathLike[str] | None
+) -> str | PathLike[str]:
+    if out_dir is not None and profile_dir is not None:
+        raise TypeError("out_dir and profile_dir are two names of one folder; give one of them")
+    return out_dir or profile_dir or "profiles"
+
+
+def _arrival(environ: Environ) -> Arrival:
+    # WSGI gives a path's bytes as Latin-1; they are nearly always UTF-8.
+    path = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
+    return Arrival(
+        kind="http",
+        method=str(environ.get("REQUEST_METHOD", "")),
+        path=path.encode("latin-1", "replace").decode("utf-8", "replace"),
+        traceparent=environ.get("HTTP_TRACEPARENT"),
+    )

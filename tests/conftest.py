@@ -1,0 +1,108 @@
+"""What all tests share: a folder of profiles to read back, and real counterparts that may lack."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pstats
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reqprof.store import reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqprof.model import Profile
+
+MUST_RUN = os.environ.get("REQPROF_NO_SKIPS") == "1"
+
+
+def need(what: str, present: bool) -> None:
+    """Skip the test where its real counterpart is missing; fail instead where none may be."""
+    if not present:
+        (pytest.fail if MUST_RUN else pytest.skip)(f"{what} is not installed")
+
+
+def need_module(name: str) -> None:
+    """A Python package that the test uses."""
+    need(f"the package {name}", importlib.util.find_spec(name) is not None)
+
+
+def need_program(name: str) -> str:
+    """A program that the test runs; returns its path."""
+    path = shutil.which(name)
+    need(f"the program {name}", path is not None)
+    assert path is not None
+    return path
+
+
+class Profiles:
+    """The profiles that a test's middleware leaves in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*.prof"))
+
+    def read(self) -> list[Profile]:
+        return [reader.read(path) for path in self.paths()]
+
+    def one(self) -> Profile:
+        (profile,) = self.read()
+        return profile
+
+
+def calls(profile: Profile) -> dict[str, int]:
+    """Calls by function name, added over files."""
+    found: dict[str, int] = {}
+    for (_, _, name), row in profile.stats.items():
+        found[name] = found.get(name, 0) + row[1]
+    return found
+
+
+def callers(profile: Profile, name: str) -> dict[str, int]:
+    """Calls of ``name`` by the caller's name."""
+    return {
+        caller[2]: edge[0]
+        for function, row in profile.stats.items()
+        if function[2] == name
+        for caller, edge in row[4].items()
+    }
+
+
+def pstats_table(path: Path) -> dict[tuple[str, int, str], object]:
+    """What the standard library reads from a file."""
+    return pstats.Stats(str(path)).stats  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Profiles:
+    return Profiles(tmp_path / "profiles")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("REQPROF_") and name != "REQPROF_NO_SKIPS":
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("FLAMEPROF", raising=False)
+
+
+@pytest.fixture
+def no_more() -> Callable[[], None]:
+    """Checks that nothing of the engine stays on when no request is in flight."""
+
+    def check() -> None:
+        import sys
+
+        assert sys.getprofile() is None
+        monitoring = getattr(sys, "monitoring", None)
+        if monitoring is not None:
+            assert [monitoring.get_tool(tool) for tool in (3, 4)] == [None, None]
+
+    return check

@@ -1,0 +1,158 @@
+"""True stacks, and the numbers that cProfile would give for them, from one trace of calls.
+
+A trace is a list of events, each a time in seconds with the function that was entered, or None
+where the innermost one was left. Both results come from the same clock readings, so that what a
+tree differs in from the true one is the fault of the tree.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    from reqprof.model import Function, Stats
+
+Event = tuple[float, "Function | None"]
+Stack = tuple["Function", ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What ``_lsprof`` keeps of a function, or of a function under one caller.
+
+    Only the outermost of nested activations adds to ``total`` (``_lsprof.c``, ``Stop``).
+    """
+
+    calls: int = 0
+    recursive: int = 0
+    self_time: float = 0.0
+    total: float = 0.0
+    level: int = 0
+
+    def leave(self, own: float, elapsed: float) -> None:
+        self.level -= 1
+        self.calls += 1
+        self.self_time += own
+        if self.level == 0:
+            self.total += elapsed
+        else:
+            self.recursive += 1
+
+
+@dataclass(slots=True)
+class Activation:
+    function: Function
+    entered: float
+    stack: Stack
+    inside: float = 0.0
+
+
+@dataclass(slots=True)
+class Truth:
+    """Self seconds and calls of each stack, recursion merged, and cProfile's table."""
+
+    self_time: dict[Stack, float] = field(default_factory=dict)
+    calls: dict[Stack, int] = field(default_factory=dict)
+    stats: Stats = field(default_factory=dict)
+
+
+def truth(events: Iterable[Event]) -> Truth:
+    """The stacks and the table of one trace; what was entered and never left is left out."""
+    result = Truth()
+    functions: dict[Function, Tally] = {}
+    edges: dict[tuple[Function, Function], Tally] = {}
+    active: list[Activation] = []
+    for time, function in events:
+        if function is not None:
+            _enter(function, time, active, functions, edges)
+        elif active:
+            _leave(time, active, functions, edges, result)
+    result.stats = _table(functions, edges)
+    return result
+
+
+def _enter(
+    function: Function,
+    time: float,
+    active: list[Activation],
+    functions: dict[Function, Tally],
+    edges: dict[tuple[Function, Function], Tally],
+) -> None:
+    functions.setdefault(function, Tally()).level += 1
+    stack: Stack = ()
+    if active:
+        edges.setdefault((active[-1].function, function), Tally()).level += 1
+        stack = active[-1].stack
+    stack = stack[: stack.index(function)] if function in stack else stack
+    active.append(Activation(function, time, (*stack, function)))
+
+
+def _leave(
+    time: float,
+    active: list[Activation],
+    functions: dict[Function, Tally],
+    edges: dict[tuple[Function, Function], Tally],
+    result: Truth,
+) -> None:
+    done = active.pop()
+    elapsed = time - done.entered
+    own = elapsed - done.inside
+    result.self_time[done.stack] = result.self_time.get(done.stack, 0.0) + own
+    result.calls[done.stack] = result.calls.get(done.stack, 0) + 1
+    functions[done.function].leave(own, elapsed)
+    if active:
+        active[-1].inside += elapsed
+        edges[active[-1].function, done.function].leave(own, elapsed)
+
+
+def _table(
+    functions: dict[Function, Tally], edges: dict[tuple[Function, Function], Tally]
+) -> Stats:
+    stats: Stats = {
+        function: (t.calls - t.recursive, t.calls, t.self_time, t.total, {})
+        for function, t in functions.items()
+        if t.calls
+    }
+    for (caller, callee), t in edges.items():
+        if t.calls and caller in stats:
+            stats[callee][4][caller] = (t.calls, t.calls - t.recursive, t.self_time, t.total)
+    return stats
+
+
+def record(work: Callable[[], object]) -> list[Event]:
+    """The trace of a call, C functions included, named as cProfile names them."""
+    seen: list[tuple[float, Any]] = []
+
+    def listen(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call":
+            seen.append((perf_counter(), frame.f_code))
+        elif event == "c_call":
+            seen.append((perf_counter(), argument))
+        else:
+            seen.append((perf_counter(), None))
+
+    sys.setprofile(listen)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return [(time, None if what is None else label(what)) for time, what in seen]
+
+
+def label(what: Any) -> Function:
+    """The pstats name of a code object or C function (``_lsprof.c``, ``normalizeUserObj``)."""
+    if isinstance(what, CodeType):
+        return what.co_filename, what.co_firstlineno, what.co_name
+    owner = what.__self__
+    if owner is None or isinstance(owner, type(sys)):
+        module = what.__module__
+        return "~", 0, f"<built-in method {module}.{what.__name__}>"
+    method = getattr(type(owner), what.__name__, None)
+    return "~", 0, repr(method) if method is not None else f"<built-in method {what.__name__}>"
