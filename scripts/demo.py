@@ -32,7 +32,7 @@ def served(example: str, variable: str, profiles: Path, command: list[str]) -> I
         number = str(listener.fileno())
         process = subprocess.Popen(
             [sys.executable, "-m", *(part.replace("{fd}", number) for part in command)],
-            cwd=EXAMPLES / example,
+            cwd=EXAMPLES,
             env={**os.environ, variable: str(profiles)},
             pass_fds=[listener.fileno()],
             stdout=subprocess.DEVNULL,
@@ -85,8 +85,8 @@ def main() -> None:
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir()
     gunicorn = ["gunicorn", "--bind", "fd://{fd}", "--worker-class", "gthread"]
-    show("flask_app", "SHOP_PROFILES", [*gunicorn, "--threads", "8", "shop:app"])
-    show("starlette_app", "TRIPS_PROFILES", ["uvicorn", "--fd", "{fd}", "trips:app"])
+    show("flask_app", "SHOP_PROFILES", [*gunicorn, "--threads", "8", "flask_app.shop:app"])
+    show("starlette_app", "TRAMS_PROFILES", ["uvicorn", "--fd", "{fd}", "starlette_app.trams:app"])
     print("\nThe pictures:", *(f"demo/{name}.svg" for name in ("flask_app", "starlette_app")))
 
 

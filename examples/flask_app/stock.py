@@ -8,8 +8,8 @@ from typing import Any
 Row = dict[str, Any]
 
 AUTHORS = 80
-BOOKS = 316
-REVIEWS = 1000
+BOOKS = 237
+REVIEWS = 750
 
 # This author has no books yet, and so no reviews: the report stumbles over that.
 NEWCOMER = AUTHORS
@@ -21,12 +21,12 @@ COUNTRIES = "Chile Denmark Egypt France Ghana India Japan Kenya Norway Peru Pola
 ADJECTIVES = "Quiet Broken Distant Salt Paper Second Winter Hidden Borrowed Glass Narrow Last"
 NOUNS = "Harbour Orchard Letter Bridge Archive Island Clockmaker Garden Railway Lantern Map River"
 OPENINGS = (
-    "A retired surveyor returns to the valley where she was born",
-    "Two brothers inherit a lighthouse that nobody has tended for years",
-    "An interpreter finds her own name in a stranger's diary",
-    "The night train to the coast stops where there is no station",
-    "A young cook takes over the kitchen of a grand hotel in decline",
-    "When the dam is finished the whole village has to move uphill",
+    "A retired surveyor returns after thirty years to the valley where she was born",
+    "Two brothers inherit a lighthouse that nobody but the gulls has tended for years",
+    "An interpreter at a dull trade fair finds her own name in a stranger's diary",
+    "The night train to the coast stops in deep snow where there is no station",
+    "A young cook takes over the kitchen of a once grand hotel at the end of the season",
+    "When the dam is finished the whole village has to move uphill with its church",
 )
 TURNS = (
     "and slowly learns what her father kept from the rest of the family",

@@ -16,7 +16,7 @@ from load import Maker, Request, main, mix
 if TYPE_CHECKING:
     import random
 
-BOOKS = 316
+BOOKS = 237
 WORDS = ("harbour", "lighthouse", "spring market", "diary", "hotel", "war", "submarine")
 PRAISE = ("Could not put it down.", "A fine gift.", "Too long by half.")
 
@@ -74,10 +74,10 @@ def _missing_page(rng: random.Random) -> Request:
 # How many of each there are in a hundred.
 MIX: dict[Maker, int] = {
     _index: 20,
-    _book_page: 18,
-    _api_book: 22,
-    _authors: 9,
-    _search: 9,
+    _book_page: 16,
+    _api_book: 21,
+    _authors: 8,
+    _search: 13,
     _export: 5,
     _add_review: 6,
     _bad_review: 2,

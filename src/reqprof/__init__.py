@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from reqprof import asgi, wsgi
-
 __all__ = ["ProfilerMiddleware", "__version__"]
 
 __version__ = "0.1.0"
@@ -20,7 +18,7 @@ __version__ = "0.1.0"
 
 def ProfilerMiddleware(  # noqa: N802  stands where a class is expected
     app: Callable[..., Any], *args: Any, **options: Any
-) -> wsgi.ProfilerMiddleware | asgi.ProfilerMiddleware:
+) -> Any:
     """Wrap ``app``, WSGI or ASGI, so that each request leaves a profile in ``out_dir``.
 
     Takes what :class:`reqprof.wsgi.ProfilerMiddleware` or :class:`reqprof.asgi.ProfilerMiddleware`

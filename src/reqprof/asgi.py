@@ -131,7 +131,7 @@ class _Exchange:
 
     def template(self, scope: Scope) -> str | None:
         try:
-            return route.from_django(self._match) or route.from_scope(scope)
+            return route.from_match(self._match) or route.from_scope(scope)
         except Exception:
             return None  # an object of the app's that only looks like a route
 

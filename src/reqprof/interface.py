@@ -71,4 +71,4 @@ def _is_async(app: Any) -> bool:
         app = app.func
     if inspect.iscoroutinefunction(app):
         return True
-    return not inspect.isclass(app) and inspect.iscoroutinefunction(getattr(app, "__call__", None))
+    return not inspect.isclass(app) and inspect.iscoroutinefunction(app.__call__)

@@ -1,7 +1,8 @@
 """Serve an app profiled without touching its code.
 
-``REQPROF_APP=shop:app gunicorn reqprof.launch:wsgi``, or ``uvicorn reqprof.launch:asgi``. Options come
-from ``REQPROF_*`` variables with the names of the keyword arguments, such as ``REQPROF_OUT_DIR``.
+``REQPROF_APP=shop:app gunicorn reqprof.launch:wsgi``, or ``uvicorn reqprof.launch:asgi``. Options
+come from ``REQPROF_*`` variables with the names of the keyword arguments, such as
+``REQPROF_OUT_DIR``.
 ``FLAMEPROF="--wsgi-out-dir D --wsgi-format F mod:app"`` is read as flameprof reads it.
 """
 

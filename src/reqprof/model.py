@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  a dataclass's annotations are read at run time
 
 Function = tuple[str, int, str]
 """A function as pstats names it: file, first line, name. C functions have file ``~`` and line 0."""

@@ -110,11 +110,11 @@ class _Exchange:
 
     def start_response(self, status: str, *rest: Any, **named: Any) -> Write:
         # Runs in a stretch: nothing here that a profile would show.
-        try:
+        try:  # noqa: SIM105  suppress() would be seen
             self.recording.status = int(status[:3])
         except (TypeError, ValueError):
             pass  # the server's to complain about
-        self._match = route.django_match(_frame().f_back)
+        self._match = route.flask_match(self._environ) or route.django_match(_frame().f_back)
         return self._start_response(status, *rest, **named)
 
     def wrap(self, body: Iterable[bytes]) -> Iterable[bytes]:
@@ -128,9 +128,8 @@ class _Exchange:
 
     def end(self, error: BaseException | None = None) -> None:
         try:
-            self.recording.template = route.from_django(self._match) or route.from_environ(
-                self._environ
-            )
+            mounted = str(self._environ.get("SCRIPT_NAME", ""))
+            self.recording.template = route.from_match(self._match, mounted)
         except Exception:
             self.recording.template = None  # an object of the app's that only looks like a route
         self.recording.end(error)

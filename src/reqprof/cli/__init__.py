@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reqprof.cli.ending import end, run
+from reqprof.cli.ending import PIPE_CLOSED, end, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,13 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; a reader who has gone away ends it quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would make it 1, which means a bad file here
+            raise click.exceptions.Exit(PIPE_CLOSED) from None
+
     def main(
         self,
         args: Sequence[str] | None = None,
@@ -47,7 +54,7 @@ class Commands(click.Group):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """As click does it, but every error ends in one line and the status that errors.py gives."""
+        """As click does it, but every error ends in one line and a status of errors.py."""
         call = super().main
         if not standalone_mode:
             return call(args, prog_name, complete_var, standalone_mode=False, **extra)

@@ -101,10 +101,11 @@ def slowed(cost: float, duration: float) -> list[str]:
     if not (cost and duration):
         return []
     share = min(1.0, cost / duration)
-    return [
-        "traced requests run slower than untraced ones:"
-        f" about {share:.0%} of their time is the tracing (an estimate)"
-    ]
+    line = (
+        f"traced requests run slower than untraced ones: about {share:.0%} of their time"
+        " is the tracing (an estimate)"
+    )
+    return [line]
 
 
 def _plural(count: int, noun: str) -> str:

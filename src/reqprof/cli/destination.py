@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reqprof.cli import gather
-from reqprof.cli.output import STDOUT
+from reqprof.cli.output import STDOUT, keep_off
 from reqprof.cli.talk import to_terminal
 from reqprof.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 SUFFIXES = {"svg": ".svg", "prof": ".prof", "text": ".txt", "folded": ".folded"}
 """Each format with the extension of its files."""
@@ -47,7 +48,7 @@ def choose(flags: Mapping[str, bool], out: str | None, names: Sequence[str]) -> 
     return Destination(given or "text", None)
 
 
-def choose_folder(flags: Mapping[str, bool], out: str | None) -> Destination:
+def choose_folder(flags: Mapping[str, bool], out: str | None, names: Sequence[str]) -> Destination:
     """The folder for one picture per request; raises UsageError."""
     given = one_format(flags) or "svg"
     if given == "prof":
@@ -57,6 +58,20 @@ def choose_folder(flags: Mapping[str, bool], out: str | None) -> Destination:
     if Path(out).exists() and not Path(out).is_dir():
         raise UsageError(f"{out} is a file; --each needs a folder")
     return Destination(given, Path(out))
+
+
+def check(goal: Destination, names: Sequence[str], inputs: Iterable[Path]) -> None:
+    """Raise UsageError where the file is one of the inputs, or would be the next time."""
+    if goal.path is None:
+        return
+    keep_off(goal.path, inputs)
+    parent = os.path.realpath(goal.path.parent)
+    for name in names:
+        if goal.format == "prof" and os.path.realpath(name) == parent:
+            raise UsageError(
+                f"{goal.path} would lie among the profiles and be counted with them next time;"
+                " write it to another folder"
+            )
 
 
 def one_format(flags: Mapping[str, bool]) -> str | None:

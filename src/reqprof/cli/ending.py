@@ -35,8 +35,6 @@ def run(command: Callable[[], object]) -> int:
     except ReqprofError as error:
         complain(str(error))
         return error.exit_code
-    except BrokenPipeError:
-        return PIPE_CLOSED
     except (click.Abort, KeyboardInterrupt) as error:
         # click takes an EOFError, which marshal raises too, for a person who gave up.
         if isinstance(error.__cause__, EOFError):
@@ -44,7 +42,7 @@ def run(command: Callable[[], object]) -> int:
         return INTERRUPTED
     except OSError as error:
         return _system(error) if error.filename is not None else _internal(error)
-    except Exception as error:  # noqa: BLE001 - a traceback is no message
+    except Exception as error:
         return _internal(error)
     return status if isinstance(status, int) else 0
 

@@ -70,7 +70,7 @@ def lines(stats: Stats, choice: Choice, screen: Screen) -> Iterator[str]:
     for arrow, pattern, edges in _sides(stats, choice):
         functions = choice.functions(stats, pattern)
         yield ""
-        yield _caption(choice, functions, "was called by" if arrow == "<-" else "called")
+        yield _caption(choice, functions, "callers of " if arrow == "<-" else "callees of ")
         yield ""
         rows = _edge_rows(stats, choice.cut(functions), edges, arrow, name, digits)
         yield from listing.lines(_EDGE_COLUMNS, rows, screen)
@@ -104,9 +104,7 @@ _COLUMNS = [*_TIMES, Column("percall", right=True), Column("file:line(function)"
 _EDGE_COLUMNS = [_TIMES[0], _TIMES[1], _TIMES[3], Column("file:line(function)", crop="start")]
 
 
-def _sides(
-    stats: Stats, choice: Choice
-) -> Iterator[tuple[str, re.Pattern[str], Edges]]:
+def _sides(stats: Stats, choice: Choice) -> Iterator[tuple[str, re.Pattern[str], Edges]]:
     if choice.callers is not None:
         yield "<-", choice.callers, lambda function: table.callers(stats, function)
     if choice.callees is not None:
@@ -137,13 +135,10 @@ def _caption(choice: Choice, functions: Sequence[Function], what: str) -> str:
     order = ", ".join(TITLES[key] for key in choice.sort)
     how_many = f"{found}" if shown == found else f"{shown} of {found}"
     more = "" if shown == found else "; --limit 0 shows all"
-    plural = "function" if found == 1 else "functions"
-    return f"{how_many} {plural}{' and what ' + what if what else ''}, by {order}{more}"
+    return f"{what}{how_many} function{'' if found == 1 else 's'}, by {order}{more}"
 
 
-def _main(
-    stats: Stats, choice: Choice, screen: Screen, name: Namer, digits: int
-) -> Iterator[str]:
+def _main(stats: Stats, choice: Choice, screen: Screen, name: Namer, digits: int) -> Iterator[str]:
     functions = choice.functions(stats)
     yield _caption(choice, functions, "")
     yield ""

@@ -1,10 +1,11 @@
-"""From what a person names (folders, files, globs) to profiles, and what was left out on the way."""
+"""From what a person names (folders, files, globs) to profiles, and what was left out."""
 
 from __future__ import annotations
 
 import glob
 import os
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reqprof.cli.talk import complain, say
-from reqprof.errors import BadProfile, NotFound, UsageError
+from reqprof.errors import BadProfile, NotFound, ReqprofError, UsageError
 from reqprof.model import Profile, Stored
 from reqprof.store import index, reader
 from reqprof.store.stats import pstats_order
@@ -34,12 +35,31 @@ untrusted = click.option(
 _NAMED = 3  # file names in a line that tells of many
 
 
+class Reason(Enum):
+    """Why a sound profile does not count: in words for one, and for many."""
+
+    COPY = ("copy of a request that is already counted", "copies of requests already counted")
+    NO_DURATION = (
+        "profile of another tool, without a duration",
+        "profiles of other tools, without durations",
+    )
+    NO_FACTS = (
+        "profile of another tool, which no filter fits",
+        "profiles of other tools, which no filter fits",
+    )
+    INTERRUPTED = (
+        "interrupted profile, whose counts are short",
+        "interrupted profiles, whose counts are short",
+    )
+    GONE = ("profile that was deleted meanwhile", "profiles that were deleted meanwhile")
+
+
 @dataclass(slots=True)
 class Remarks:
     """What was left out: bad files are named at once, the rest in one line for each reason."""
 
     bad: int = 0
-    left: dict[str, list[Path]] = field(default_factory=dict)
+    left: dict[Reason, list[Path]] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -51,7 +71,7 @@ class Remarks:
         self.bad += 1
         complain(f"skipped {error}")
 
-    def leave_out(self, path: Path, reason: str) -> None:
+    def leave_out(self, path: Path, reason: Reason) -> None:
         """Remember a sound file that does not count."""
         self.left.setdefault(reason, []).append(path)
 
@@ -60,7 +80,7 @@ class Remarks:
         for reason, paths in self.left.items():
             names = ", ".join(path.name for path in paths[:_NAMED])
             more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-            say(f"left out {reason}: {names}{more}")
+            say(f"left out {len(paths):,} {reason.value[len(paths) > 1]}: {names}{more}")
         self.left.clear()
 
 
@@ -79,7 +99,7 @@ def find(names: Sequence[str], remarks: Remarks) -> list[Stored]:
 
 def _paths(names: Iterable[str]) -> Iterator[Path]:
     for name in names:
-        if Path(name).exists():
+        if name and Path(name).exists():
             yield Path(name)
         elif glob.has_magic(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - absolute ones too
@@ -135,46 +155,43 @@ def narrow(
             if wanted.everything:
                 kept.append(one)
             else:
-                remarks.leave_out(one.path, "profiles of other tools, which have no facts to filter by")
+                remarks.leave_out(one.path, Reason.NO_FACTS)
         elif not wanted.takes(request):
             continue
         elif request.id in seen:
-            remarks.leave_out(one.path, "copies of requests that are already counted")
+            remarks.leave_out(one.path, Reason.COPY)
         elif request.interrupted and not interrupted:
-            remarks.leave_out(one.path, "interrupted profiles, whose counts are short")
+            remarks.leave_out(one.path, Reason.INTERRUPTED)
         else:
             seen.add(request.id)
             kept.append(one)
     return kept
 
 
-def none_left(names: Sequence[str], wanted: Wanted, looked_at: int, remarks: Remarks) -> NotFound:
-    """The error for a search that ended with nothing; say it after what was left out."""
-    remarks.tell()
+def none_left(names: Sequence[str], wanted: Wanted, found: int, remarks: Remarks) -> ReqprofError:
+    """The error for a search that came to nothing among the ``found`` profiles."""
     where = ", ".join(names or [DEFAULT_FOLDER])
-    if not looked_at:
+    if not found and remarks.bad:
+        return ReqprofError(f"no profile in {where} can be read")
+    if not found:
         return NotFound(f"no profiles in {where}")
     if wanted.everything:
-        return NotFound(f"none of the {looked_at} profiles in {where} can be used")
-    return NotFound(f"none of the {looked_at} profiles in {where} has {wanted}")
+        return NotFound(f"none of the {found} profiles in {where} can be used here")
+    return NotFound(f"none of the {found} profiles in {where} has {wanted}")
 
 
-def read(
-    stored: Sequence[Stored], remarks: Remarks, *, trusted: bool
-) -> Iterator[Profile]:
+def read(stored: Sequence[Stored], remarks: Remarks, *, trusted: bool) -> Iterator[Profile]:
     """The profiles themselves, one at a time, in the order in which pstats adds files up.
 
     A file that turns out to be bad is named and skipped.
     """
-    first = None
     rest = list(stored)
-    while rest and first is None:
-        first = _read_one(rest.pop(0), remarks, trusted=trusted)
-    if first is None:
-        return
-    # pstats begins with the first file that it is given, which must be one that can be read.
-    yield first
-    for one in pstats_order([None, *rest])[1:]:
+    first = None
+    while rest and (first := _read_one(rest[0], remarks, trusted=trusted)) is None:
+        rest.pop(0)  # pstats begins with the first file, which must be one that can be read
+    if first is not None:
+        yield first
+    for one in pstats_order(rest)[1:]:
         if (profile := _read_one(one, remarks, trusted=trusted)) is not None:
             yield profile
 
@@ -186,5 +203,5 @@ def _read_one(stored: Stored, remarks: Remarks, *, trusted: bool) -> Profile | N
         remarks.unreadable(error)
     except NotFound:
         # A folder in use is pruned while we read it.
-        remarks.leave_out(stored.path, "profiles that were deleted meanwhile")
+        remarks.leave_out(stored.path, Reason.GONE)
     return None

@@ -17,18 +17,19 @@ file in the current folder, named after the one that was read (profiles.svg).
 
 from __future__ import annotations
 
-import marshal
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import captions, destination, each, gather, output
+from reqprof.cli import captions, destination, draw, each, gather, output
+from reqprof.cli.captions import Tally
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import progress
 from reqprof.errors import ReqprofError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from reqprof.cli.destination import Destination
@@ -62,11 +63,62 @@ def command(
     **flags: bool,
 ) -> int:
     """Merge; gives the exit status."""
-    if renderer == "flameprof" and not any(flags.values()) and (singly or out is None):
-        flags["svg"] = True
+    names = names or (gather.DEFAULT_FOLDER,)
+    goal = _goal(names, out, singly, renderer, flags)
+    remarks = gather.Remarks()
+    found = gather.find(names, remarks)
+    destination.check(goal, names, [stored.path for stored in found])
+    chosen = gather.narrow(found, wanted, remarks, interrupted=False)
+    remarks.tell()
+    if not chosen:
+        raise gather.none_left(names, wanted, len(found), remarks)
+    tally = Tally()
+    read = gather.read(chosen, remarks, trusted=not untrusted)
+    profiles = tally.watch(progress(read, len(chosen), "Reading profiles"))
+    profiles = _some(profiles, len(chosen))
+
+    def caption() -> tuple[str, list[str]]:
+        return captions.title(names, tally), tally.notes(wanted)
+
+    if singly and goal.path is not None:
+        status = _write_each(profiles, goal.path, goal.format, renderer, caption)
+    else:
+        output.deliver(draw.many(profiles, goal.format, renderer, caption), goal.path)
+        status = 0
+        if goal.path is not None:
+            output.wrote(goal.path, tally.summary())
+    remarks.tell()
+    return status or remarks.status
+
+
+def _goal(
+    names: Sequence[str], out: str | None, singly: bool, renderer: str, flags: dict[str, bool]
+) -> Destination:
+    if renderer == "flameprof" and out is None:
+        flags = flags if any(flags.values()) else {"svg": True}
     choose = destination.choose_folder if singly else destination.choose
     goal = choose(flags, out, names)
     if renderer == "flameprof" and goal.format != "svg":
         raise UsageError(f"--renderer flameprof draws SVG, not {goal.format}: drop one of the two")
-    job = Job(names or (gather.DEFAULT_FOLDER,), wanted, goal, renderer)
-    return job.run(trusted=not untrusted, singly=singly)
+    return goal
+
+
+def _some(profiles: Iterator[Profile], found: int) -> Iterator[Profile]:
+    """The same, or an error where not one could be read, so that nothing is written then."""
+    first = next(profiles, None)
+    if first is None:
+        raise ReqprofError(f"none of the {found} profiles can be read")
+    return chain((first,), profiles)
+
+
+def _write_each(
+    profiles: Iterator[Profile], folder: Path, form: str, renderer: str, caption: draw.Caption
+) -> int:
+    """The pictures and their page; gives the exit status."""
+    suffix = destination.SUFFIXES[form]
+    made, failed = each.write(
+        profiles, folder, suffix, lambda profile: draw.one(profile, form, renderer)
+    )
+    index = each.write_index(made, folder, *caption())
+    output.wrote(index, f"{len(made)} pictures, worst first")
+    return 1 if failed else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from reqprof.cli.talk import emit_bytes, say
@@ -13,11 +12,12 @@ from reqprof.errors import ReqprofError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 STDOUT = "-"
 
 
-class CannotWrite(ReqprofError):
+class CannotWrite(ReqprofError):  # noqa: N818 - named like its siblings in errors.py
     """A file or folder that cannot be made."""
 
     exit_code: ClassVar[int] = 3
@@ -55,7 +55,7 @@ def _replace(target: Path, content: bytes) -> None:
     try:
         with temporary.open("xb") as file:
             file.write(content)
-        os.replace(temporary, target)
+        temporary.replace(target)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()

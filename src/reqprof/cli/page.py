@@ -63,7 +63,7 @@ def _row(rank: int, picture: Picture, longest: float) -> str:
         status=status,
         link=escape(quote(picture.file)),
         route=route,
-        note=f' <em>{note}</em>' if note else "",
+        note=f" <em>{note}</em>" if note else "",
         when=when,
         name=name,
     )

@@ -30,9 +30,10 @@ UNITS = {
 }
 
 _AMOUNT = r"(\d+(?:\.\d*)?|\.\d+)\s*"
-_PART = re.compile(_AMOUNT + "(" + "|".join(sorted(UNITS, key=len, reverse=True)) + r")\s*", re.A)
-_NUMBER = re.compile(_AMOUNT, re.A)
-_STATUS = re.compile(r"(\d{3})(?:-(\d{3}))?|([1-9])xx", re.A)
+_UNIT = "|".join(sorted(UNITS, key=len, reverse=True))
+_PART = re.compile(rf"{_AMOUNT}({_UNIT})\s*", re.ASCII)
+_NUMBER = re.compile(_AMOUNT, re.ASCII)
+_STATUS = re.compile(r"(\d{3})(?:-(\d{3}))?|([1-9])xx", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
@@ -41,10 +42,7 @@ def parse_duration(text: str) -> float:
     Raises ValueError.
     """
     text = text.strip().lower()
-    if _NUMBER.fullmatch(text):
-        seconds = float(text)
-    else:
-        seconds = sum(_parts(text))
+    seconds = float(text) if _NUMBER.fullmatch(text) else sum(_parts(text))
     if not math.isfinite(seconds):
         raise ValueError(f"{text!r:.40} is longer than time itself")
     return seconds
@@ -70,7 +68,8 @@ def parse_moment(text: str, now: float | None = None) -> float:
     text = text.strip()
     try:
         if _PART.match(text.lower()):
-            return (time.time() if now is None else now) - parse_duration(text)
+            age = parse_duration(text)
+            return max(0.0, (time.time() if now is None else now) - age)
         when = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(

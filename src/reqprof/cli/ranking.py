@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from reqprof.cli.gather import Reason
 from reqprof.cli.request import GUESSED
 from reqprof.cli.request import route as route_name
 
@@ -41,9 +42,9 @@ def rank(stored: Sequence[Stored], remarks: Remarks) -> list[Ranked]:
     known: dict[str, tuple[Stored, Request]] = {}
     for one in stored:
         if one.request is None:
-            remarks.leave_out(one.path, "profiles of other tools, which tell no duration")
+            remarks.leave_out(one.path, Reason.NO_DURATION)
         elif one.request.id in known:
-            remarks.leave_out(one.path, "copies of requests that are already counted")
+            remarks.leave_out(one.path, Reason.COPY)
         else:
             known[one.request.id] = one, one.request
     order = sorted(known.values(), key=lambda pair: (-pair[1].duration, pair[1].start, pair[1].id))
@@ -68,10 +69,12 @@ def percentile(ascending: Sequence[float], percent: int) -> float:
 
 def _summary(route: str, guessed: bool, ascending: Sequence[float]) -> Summary:
     return Summary(
-        route,
-        guessed,
-        len(ascending),
-        *(percentile(ascending, percent) for percent in (50, 95, 99)),
+        route=route,
+        guessed=guessed,
+        count=len(ascending),
+        p50=percentile(ascending, 50),
+        p95=percentile(ascending, 95),
+        p99=percentile(ascending, 99),
         max=ascending[-1],
         total=sum(ascending),
     )

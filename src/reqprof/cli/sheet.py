@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from reqprof.model import Profile, Request
 
+MARGIN = "  "
+NAME = 10
+"""Columns for the name of a fact."""
+
 WARNING = (
     "interrupted: another profiler took over during this request;"
     " counts and times are too small, and merges leave it out"
@@ -25,16 +30,27 @@ def lines(profile: Profile, screen: Screen) -> Iterator[str]:
     request = profile.request
     if request is None:
         yield screen.paint(printable(str(profile.path)), "strong")
-        yield "  written by another tool: no facts about a request"
+        yield f"{MARGIN}written by another tool: no facts about a request"
         return
     failed = request.exception or (request.status or 0) >= 500
     yield screen.paint(printable(headline(request)), "bad" if failed else "strong")
     if request.interrupted:
-        yield screen.paint(f"  {WARNING}", "bad")
+        yield screen.paint(f"{MARGIN}{WARNING}", "bad")
     rows = [*_rows(request), ("file", str(profile.path))]
     for name, value in rows:
         if value:
-            yield f"  {screen.paint(name.ljust(9), 'quiet')} {printable(value)}"
+            yield from _wrapped(name, printable(value), screen)
+
+
+def _wrapped(name: str, value: str, screen: Screen) -> Iterator[str]:
+    """A fact on as many lines as the terminal needs, in a column of its own."""
+    texts = [value]
+    if screen.width is not None:
+        room = max(20, screen.width - len(MARGIN) - NAME)
+        texts = textwrap.wrap(value, room, break_long_words=False, break_on_hyphens=False)
+    for text in texts:
+        yield f"{MARGIN}{screen.paint(name.ljust(NAME), 'quiet')}{text}"
+        name = ""
 
 
 def headline(request: Request) -> str:
@@ -72,13 +88,12 @@ def _when(start: float) -> str:
 
 
 def _took(request: Request) -> str:
-    parts = [format_duration(request.duration)]
+    text = format_duration(request.duration)
     if request.first_byte is not None:
-        parts.append(f"first byte after {format_duration(request.first_byte)}")
-        parts.append(f"last after {format_duration(request.duration)}")
+        text += f" to the last byte, {format_duration(request.first_byte)} to the first"
     if (after := request.total - request.duration) > 1e-6:
-        parts.append(f"then {format_duration(after)} of work after the response")
-    return ", ".join(parts)
+        text += f"; then {format_duration(after)} of work after the response"
+    return text
 
 
 def _work(request: Request) -> str:

@@ -60,6 +60,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 )
 @click.option(
     "--limit",
+    metavar="N",
     type=click.IntRange(min=0),
     default=30,
     show_default=True,

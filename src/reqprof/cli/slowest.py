@@ -2,13 +2,14 @@
 
 DIR is the folder that the middleware writes to ("profiles" if not given). The rank in the first
 column, such as @3, counts all profiles in DIR, whatever the filters, and `reqprof show @3` takes
-it; so does it the id or its first digits. A route with ~ before it was guessed from the path.
-All times are UTC. On a terminal rows are cut to its width; into a pipe or file they are whole.
+it, as it takes an id or the first digits of one. A ~ stands before a route that was guessed from
+the path. All times are UTC. On a terminal rows are cut to its width; into a pipe or file they
+are whole.
 
 --by route gives one row for each route, the one that took most in all first. Its percentiles
 are nearest-rank: p95 is the least of the durations that 95 % of the requests do not exceed.
 
---json prints one JSON array of the same rows, with all facts and times in seconds.
+--json prints one JSON array of the same rows, with all facts, and times in seconds.
 """
 
 from __future__ import annotations
@@ -52,8 +53,18 @@ ROUTE_COLUMNS = [
 
 
 @click.command(help=__doc__)
-@click.argument("folder", metavar="[DIR]", default=gather.DEFAULT_FOLDER, type=click.Path(path_type=Path))
-@click.option("-n", "limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows; 0 for all.")
+@click.argument(
+    "folder", metavar="[DIR]", default=gather.DEFAULT_FOLDER, type=click.Path(path_type=Path)
+)
+@click.option(
+    "-n",
+    "limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Rows; 0 for all.",
+)
 @click.option("--by", type=click.Choice(["route"]), help="One row for each route.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array instead of a table.")
 @filters

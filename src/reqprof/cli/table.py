@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from reqprof.model import Edge, Entry, Function, Stats
 
@@ -73,13 +73,11 @@ def ordered(stats: Stats, keys: Sequence[str]) -> list[Function]:
     functions = list(stats)
     for key in reversed(keys):
         value, most_first = _KEYS[key]
-        functions.sort(key=lambda function: value(function, stats[function]), reverse=most_first)  # noqa: B023
+        functions.sort(key=lambda function: value(function, stats[function]), reverse=most_first)
     return functions
 
 
-def matching(
-    functions: Iterable[Function], patterns: Iterable[re.Pattern[str]]
-) -> list[Function]:
+def matching(functions: Iterable[Function], patterns: Iterable[re.Pattern[str]]) -> list[Function]:
     """Those in whose standard name every pattern is found."""
     searches = [pattern.search for pattern in patterns]
     return [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Stored
 
-_RANK = re.compile(r"@(\d{1,12})", re.A)
+_RANK = re.compile(r"@(\d{1,12})", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{1,12}")
 _NAMED = 5  # candidates in a line
 
@@ -29,7 +29,7 @@ def which(word: str, folder: Path) -> Path:
     """
     if Path(word).is_file():
         return Path(word)
-    if Path(word).is_dir():
+    if word and Path(word).is_dir():
         raise UsageError(f"{word} is a folder; list what is in it with: reqprof slowest {word}")
     if match := _RANK.fullmatch(word):
         return _by_rank(int(match[1]), folder)
@@ -63,7 +63,7 @@ def _by_id(start: str, folder: Path) -> Path:
             f" list them with: reqprof slowest {folder}"
         )
     if len(fitting) > 1:
-        raise UsageError(f"{start!r} could be {_some(list(fitting.values()))}; give more digits")
+        raise UsageError(f"{start!r} could be {_some([fitting[id_] for id_ in sorted(fitting)])}; give more digits")
     return next(iter(fitting.values())).path
 
 

@@ -35,10 +35,13 @@ class Printer:
         known = pstats.Stats().get_sort_arg_defs()
         for key in self._sort_by:
             if key not in known:
-                raise ValueError(f"sort_by: {key!r} is no key of pstats; it knows {', '.join(known)}")
+                raise ValueError(
+                    f"sort_by: {key!r} is no key of pstats; it knows {', '.join(known)}"
+                )
 
     def __call__(self, stats: Stats, request: Request) -> None:
-        report = pstats.Stats(_Dumped(stats), stream=self._stream)
+        dumped: Any = _Dumped(stats)
+        report = pstats.Stats(dumped, stream=self._stream)
         report.sort_stats(*self._sort_by)
         where = request.route if request.path is None else request.path
         print(_RULE, f"PATH: {where!r}", sep="\n", file=self._stream)

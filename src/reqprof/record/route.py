@@ -1,10 +1,11 @@
 """The route template of a request: the framework's own match, or a guess from the path.
 
-Each reader looks at what its framework leaves behind once it has routed the request:
+Each framework shows its match in a place and at a time of its own:
 
-* Flask: the ``werkzeug.request`` in the WSGI environment has its ``url_rule``;
-* Starlette and FastAPI: the ASGI scope has ``route``, or ``router`` and ``endpoint``;
-* Django: the handler that starts the response has the request, with its ``resolver_match``.
+* Flask: when the response starts, the ``werkzeug.request`` in the WSGI environment has its
+  ``url_rule``; Flask takes it away again before the app returns;
+* Django: the handler that starts the response has the request, with its ``resolver_match``;
+* Starlette and FastAPI: the ASGI scope keeps ``route``, or ``router`` and ``endpoint``.
 """
 
 from __future__ import annotations
@@ -34,12 +35,6 @@ def guess(path: str) -> str:
     return "/".join("{id}" if _ID.fullmatch(segment) else segment for segment in segments)
 
 
-def from_environ(environ: Mapping[str, Any]) -> str | None:
-    """Flask's rule, below where the app is mounted."""
-    rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None)
-    return None if rule is None else str(environ.get("SCRIPT_NAME", "")) + str(rule)
-
-
 def from_scope(scope: Mapping[str, Any]) -> str | None:
     """Starlette's or FastAPI's path format, with those of the mounts that lead to it."""
     route, endpoint = scope.get("route"), scope.get("endpoint")
@@ -66,11 +61,20 @@ def _path_to(route: Any, endpoint: Any, routes: Any, above: str) -> str | None:
     return None
 
 
-def django_match(frame: FrameType | None) -> Any:
-    """Django's ``ResolverMatch`` where ``frame``, or a caller of it, is a Django handler's.
+def flask_match(environ: Mapping[str, Any]) -> Any:
+    """Werkzeug's ``Rule`` while the response of a Flask app starts.
 
-    Runs inside the request's own stretch, so it calls nothing that a profile would show.
+    Like :func:`django_match` it runs inside the request's own stretch, so it calls nothing that a
+    profile would show.
     """
+    try:
+        return environ["werkzeug.request"].url_rule
+    except (KeyError, AttributeError):
+        return None
+
+
+def django_match(frame: FrameType | None) -> Any:
+    """Django's ``ResolverMatch`` where ``frame``, or a caller of it, is a Django handler's."""
     for _ in _STEPS:
         if frame is None:
             return None
@@ -86,7 +90,10 @@ def django_match(frame: FrameType | None) -> Any:
 _STEPS = (None,) * _FRAMES
 
 
-def from_django(match: Any) -> str | None:
-    """The pattern that Django matched, with the slash it leaves out."""
-    route = getattr(match, "route", None)
-    return None if route is None else "/" + str(route)
+def from_match(match: Any, mounted: str = "") -> str | None:
+    """The pattern of a ``Rule`` or a ``ResolverMatch``, below the path where the app is mounted."""
+    rule, route = getattr(match, "rule", None), getattr(match, "route", None)
+    if rule is not None:
+        return mounted + str(rule)
+    # Django leaves the first slash out of its patterns.
+    return None if route is None else f"{mounted}/{route}"

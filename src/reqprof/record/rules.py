@@ -39,7 +39,9 @@ class Sampling:
 
 def _rate(value: object) -> float:
     if not isinstance(value, (int, float)):
-        raise TypeError(f"sample is a rate from 0 to 1, or a callable that returns one; got {value!r}")
+        raise TypeError(
+            f"sample is a rate from 0 to 1, or a callable that returns one; got {value!r}"
+        )
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"sample must be from 0 to 1; got {value!r}")
     return float(value)

@@ -12,6 +12,7 @@ from reqprof.record.recorder import Recorder
 
 if TYPE_CHECKING:
     from os import PathLike
+    from types import FrameType
 
     from reqprof.record.recorder import Finished
     from reqprof.store.naming import NameMaker
@@ -44,11 +45,13 @@ def serving() -> bool:
     Starlette builds its middleware inside its first call. An error in an argument must not reach
     the app there.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if any(names <= set(frame.f_code.co_varnames[: frame.f_code.co_argcount]) for names in _CALLS):
+        if any(
+            names <= set(frame.f_code.co_varnames[: frame.f_code.co_argcount]) for names in _CALLS
+        ):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 

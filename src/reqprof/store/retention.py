@@ -102,10 +102,10 @@ class Retention:
             files.sort(key=lambda file: (file.written, file.path))
             for file in files:
                 low = count - removed <= self._low(self.caps.max_files)
-                if low and total <= self._low(self.caps.max_bytes):
-                    # One look at the disk per file: it fills and empties for others' reasons too.
-                    if not (short and self._disk_short()):
-                        break
+                low = low and total <= self._low(self.caps.max_bytes)
+                # One look at the disk per file: it fills and empties for others' reasons too.
+                if low and not (short and self._disk_short()):
+                    break
                 if _remove(file.path):
                     total -= file.size
                     removed += 1

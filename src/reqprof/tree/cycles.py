@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from reqprof.tree.graph import Graph
+
 
 def components(callees: Sequence[Sequence[int]]) -> list[int]:
     """The number of each function's strongly connected component, callees' before callers'.
@@ -75,42 +77,57 @@ class Returns:
     A call back to a frame on the path adds to that frame and not to a new one, so an edge's
     share must shrink by what comes back. With P the chance that a function's time goes on to a
     callee, the wanted r solves ``r[v] = sum(P[v, d] * (1 if d is on the path else r[d]))``, found
-    by value iteration. ``effort`` caps the edges looked at over the life of the object: past it
-    :meth:`given` answers None.
+    by value iteration. ``effort`` caps the functions looked at over the life of the object.
     """
 
     _SWEEPS = 60
     _TOLERANCE = 1e-3
 
-    def __init__(
-        self, chances: dict[int, list[tuple[int, float]]], members: Sequence[int], effort: int
-    ) -> None:
-        self.chances = chances
-        self.members = members
+    def __init__(self, graph: Graph, home: int, effort: int) -> None:
+        self.members = graph.members[home]
         self.effort = effort
+        self.chances = {function: _chances(graph, function) for function in self.members}
         self.known: dict[frozenset[int], dict[int, float]] = {}
 
-    def given(self, on_path: frozenset[int]) -> dict[int, float] | None:
-        """The chance for each member, given the members that are on the path."""
-        if on_path not in self.known:
+    def given(self, path: frozenset[int]) -> dict[int, float] | None:
+        """The chance for each member, given those on the path; None once the effort is spent."""
+        if path not in self.known:
             if self.effort <= 0:
                 return None
-            self.known[on_path] = self._solve(on_path)
-        return self.known[on_path]
+            self.known[path] = self._solve(path)
+        return self.known[path]
 
-    def _solve(self, on_path: frozenset[int]) -> dict[int, float]:
-        chance = {f: 1.0 if f in on_path else 0.0 for f in self.members}
-        order = [f for f in self.members if f not in on_path]
+    def _solve(self, path: frozenset[int]) -> dict[int, float]:
+        chance = {function: 1.0 if function in path else 0.0 for function in self.members}
+        order = [function for function in self.members if function not in path]
         for _ in range(self._SWEEPS):
-            change = 0.0
-            for f in order:
-                new = 0.0
-                for callee, share in self.chances[f]:
-                    new += share * chance[callee]
-                change = max(change, new - chance[f])
-                chance[f] = new
+            change = self._sweep(chance, order)
             self.effort -= len(order)
-            order.reverse()
-            if change < self._TOLERANCE:
+            if change < self._TOLERANCE or self.effort <= 0:
                 break
+            order.reverse()
         return chance
+
+    def _sweep(self, chance: dict[int, float], order: list[int]) -> float:
+        """One pass of the iteration in place; the largest change."""
+        change = 0.0
+        for function in order:
+            new = 0.0
+            for callee, share in self.chances[function]:
+                new += share * chance[callee]
+            if new - chance[function] > change:
+                change = new - chance[function]
+            chance[function] = new
+        return change
+
+
+def _chances(graph: Graph, function: int) -> list[tuple[int, float]]:
+    """The callees inside the function's cycle, each with the chance that time goes there."""
+    out = graph.out[function]
+    whole = graph.self_time[function] + sum(graph.edge_total[e] for e in out)
+    home = graph.component[function]
+    return [
+        (graph.callee[e], graph.edge_total[e] / whole)
+        for e in out
+        if graph.component[graph.callee[e]] == home and graph.edge_total[e] > 0
+    ]

@@ -9,11 +9,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from _lsprof import Profiler
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from _lsprof import Profiler
 
 import reqprof
 from reqprof.record.engines import Unavailable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-    from reqprof.model import Function, Stats
+    from reqprof.model import Stats
     from reqprof.record.engines import Engine
 
 CLOCKS = ("wall", "cpu")
@@ -66,7 +65,7 @@ class CprofileEngine:
         self._kind = kind
         self.builtins = builtins
         self.clock = clock
-        self._python_cost, self._c_cost = _calibrate(kind)
+        self._python_cost, self._c_cost = _calibrate(kind)  # type: ignore[arg-type]
 
     def session(self) -> CprofileSession:
         return self._kind(builtins=self.builtins, clock=self.clock)
@@ -117,10 +116,10 @@ class CprofileSession:
         """Nothing is shared."""
 
     def ran(self) -> float:
-        return sum(stretch.ran for stretch in self._stretches.values())
+        return sum((stretch.ran for stretch in self._stretches.values()), 0.0)
 
     def cpu(self) -> float:
-        return sum(stretch.cpu for stretch in self._stretches.values())
+        return sum((stretch.cpu for stretch in self._stretches.values()), 0.0)
 
     def entries(self) -> list[list[Any]]:
         """What each thread's profiler holds, as ``getstats()`` returns it."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
+from _lsprof import Profiler
 from threading import get_ident
 from typing import TYPE_CHECKING
-
-from _lsprof import Profiler
 
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.cprofile import CprofileSession, Stretch, unseen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-_hook = unseen(sys.getprofile)
+_hook: Callable[[], Any] = unseen(sys.getprofile)
 _disable = unseen(Profiler.disable)
 
 
@@ -39,7 +39,7 @@ class HookSession(CprofileSession):
         except Exception as error:
             self.fault = error
             return None
-        return stretch  # type: ignore[no-any-return]
+        return stretch
 
     def leave(self, stretch: Stretch | None) -> None:
         if stretch is None:

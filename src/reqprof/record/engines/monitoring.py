@@ -96,7 +96,7 @@ class MonitoringSession(CprofileSession):
         except Exception as error:
             self.fault = error
             return None
-        return stretch  # type: ignore[no-any-return]
+        return stretch
 
     def leave(self, stretch: _ThreadStretch | None) -> None:
         if stretch is None:

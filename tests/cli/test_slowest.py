@@ -1,0 +1,214 @@
+"""``reqprof slowest``: the ranking of a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .making import NOON, put, put_damaged, put_foreign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+
+    Reqprof = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five requests on three routes."""
+    folder = tmp_path / "profiles"
+    put(folder, id="aaaaaaaaaaaa", duration=0.25, start=NOON)
+    put(folder, id="bbbbbbbbbbbb", duration=2.0, start=NOON + 1, status=500, exception="KeyError")
+    put(folder, id="cccccccccccc", duration=0.004, method="POST", status=404, route="/orders")
+    put(folder, id="dddddddddddd", duration=0.5, route="/guess/{}", guessed=True)
+    put(folder, id="eeeeeeeeeeee", duration=1.0, route=None, path="/as/it/came", kind="websocket")
+    return folder
+
+
+def test_requests_are_listed_worst_first(reqprof: Reqprof, folder: Path) -> None:
+    result = reqprof("slowest", folder)
+
+    assert result.exit_code == 0
+    head, first, *rest = (line.split() for line in result.stdout.splitlines())
+    assert head == ["rank", "id", "UTC", "took", "method", "status", "route"]
+    assert first == (
+        "@1 bbbbbbbbbbbb 2026-07-01T12:00:01Z 2.00s GET 500 /users/{id} (KeyError)".split()
+    )
+    assert [row[1][0] for row in rest] == [*"edac"]
+    assert rest[0][4] == "websocket"
+    assert result.stderr == ""
+
+
+def test_the_folder_is_profiles_unless_named(reqprof: Reqprof, folder: Path) -> None:
+    assert reqprof("slowest").stdout == reqprof("slowest", folder).stdout
+
+
+def test_a_guessed_route_is_marked(reqprof: Reqprof, folder: Path) -> None:
+    assert "~/guess/{}" in reqprof("slowest", folder).stdout
+
+
+@pytest.mark.parametrize(("options", "rows"), [(["-n", 2], 2), (["-n", 0], 25), ([], 20)])
+def test_n_limits_the_rows_and_zero_means_all(
+    reqprof: Reqprof, tmp_path: Path, options: list[object], rows: int
+) -> None:
+    for _ in range(25):
+        put(tmp_path / "profiles", size=3)
+
+    assert len(reqprof("slowest", *options).stdout.splitlines()) == 1 + rows
+
+
+def test_filters_narrow_the_list_and_ranks_stay_those_of_the_folder(
+    reqprof: Reqprof, folder: Path
+) -> None:
+    lines = reqprof("slowest", folder, "--route", "/users/{id}").stdout.splitlines()[1:]
+
+    assert [line.split()[:2] for line in lines] == [["@1", "bbbbbbbbbbbb"], ["@4", "aaaaaaaaaaaa"]]
+
+
+def test_json_is_one_array_with_all_facts(reqprof: Reqprof, folder: Path) -> None:
+    rows = json.loads(reqprof("slowest", folder, "--json", "--status", "error").stdout)
+
+    (row,) = rows
+    assert row["rank"] == 1
+    assert row["file"].endswith("bbbbbbbbbbbb.prof")
+    assert row["path"] == "/users/17"
+    assert row["exception"] == "KeyError"
+    assert row["first_byte"] is None
+    assert row["labels"] == {}
+
+
+def test_by_route_has_a_row_for_each_route_the_most_time_first(
+    reqprof: Reqprof, folder: Path
+) -> None:
+    result = reqprof("slowest", folder, "--by", "route")
+
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["count", "p50", "p95", "p99", "max", "total", "route"],
+        ["2", "250ms", "2.00s", "2.00s", "2.00s", "2.25s", "/users/{id}"],
+        ["1", "1.00s", "1.00s", "1.00s", "1.00s", "1.00s", "/as/it/came"],
+        ["1", "500ms", "500ms", "500ms", "500ms", "500ms", "~/guess/{}"],
+        ["1", "4.00ms", "4.00ms", "4.00ms", "4.00ms", "4.00ms", "/orders"],
+    ]
+
+
+def test_by_route_speaks_json_and_takes_filters_and_n(reqprof: Reqprof, folder: Path) -> None:
+    rows = json.loads(
+        reqprof("slowest", folder, "--by=route", "--json", "-n1", "--method=post").stdout
+    )
+
+    assert rows == [
+        {"route": "/orders", "guessed": False, "count": 1, "total": 0.004, "max": 0.004}
+        | dict.fromkeys(("p50", "p95", "p99"), 0.004)
+    ]
+
+
+def test_a_long_route_is_whole_in_a_pipe(reqprof: Reqprof, tmp_path: Path) -> None:
+    put(tmp_path / "profiles", route="/" + "long/" * 200)
+
+    assert "/" + "long/" * 200 in reqprof("slowest").stdout
+
+
+def test_a_route_cannot_break_its_row(reqprof: Reqprof, tmp_path: Path) -> None:
+    put(tmp_path / "profiles", route=None, path="/a\nb\x1b[31m\udce9")
+
+    lines = reqprof("slowest").stdout.splitlines()
+
+    assert len(lines) == 2
+    assert lines[1].endswith(r"/a\nb\x1b[31m\udce9")
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(reqprof: Reqprof, folder: Path) -> None:
+    bad = put_damaged(folder)
+
+    result = reqprof("slowest", folder)
+
+    assert len(result.stdout.splitlines()) == 6
+    assert result.stderr.count("\n") == 1
+    assert str(bad) in result.stderr
+    assert result.exit_code == 1
+
+
+def test_profiles_of_other_tools_are_left_out_and_said(reqprof: Reqprof, folder: Path) -> None:
+    put_foreign(folder)
+
+    result = reqprof("slowest", folder)
+
+    assert "left out 1 profile of another tool, without a duration: foreign.prof" in result.stderr
+    assert len(result.stdout.splitlines()) == 6
+    assert result.exit_code == 0
+
+
+def test_a_copied_file_is_listed_once(reqprof: Reqprof, folder: Path) -> None:
+    original = next(folder.glob("*aaaa.prof"))
+    (folder / "zz-copy.prof").write_bytes(original.read_bytes())
+
+    result = reqprof("slowest", folder)
+
+    assert result.stdout.count("aaaaaaaaaaaa") == 1
+    assert "left out 1 copy of a request that is already counted: " in result.stderr
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("by", [[], ["--by", "route"]])
+def test_an_empty_folder_ends_with_3_and_says_so(
+    reqprof: Reqprof, tmp_path: Path, by: list[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+
+    result = reqprof("slowest", "empty", *by)
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == "reqprof: no profiles in empty\n"
+    assert json.loads(reqprof("slowest", "empty", "--json", *by).stdout) == []
+
+
+def test_no_match_ends_with_3_and_repeats_the_filter(reqprof: Reqprof, folder: Path) -> None:
+    result = reqprof("slowest", "profiles", "--route", "/nosuch", "--slower-than", "1s")
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr == (
+        "reqprof: none of the 5 profiles in profiles has route /nosuch, slower than 1.00s\n"
+    )
+
+
+def test_a_folder_of_nothing_but_bad_files_ends_with_1(reqprof: Reqprof, tmp_path: Path) -> None:
+    put_damaged(tmp_path / "profiles")
+
+    result = reqprof("slowest")
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "reqprof: no profile in profiles can be read"
+
+
+def test_a_missing_folder_ends_with_3(reqprof: Reqprof) -> None:
+    result = reqprof("slowest", "nosuch")
+
+    assert (result.exit_code, result.stderr) == (3, "reqprof: no file or folder 'nosuch'\n")
+    assert "no folder 'profiles' here; name the folder" in reqprof("slowest").stderr
+
+
+def test_a_file_in_place_of_a_folder_is_wrong_usage(reqprof: Reqprof, tmp_path: Path) -> None:
+    path = put(tmp_path)
+
+    result = reqprof("slowest", path)
+
+    assert result.exit_code == 2
+    assert f"reqprof show {path}" in result.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_an_unreadable_folder_ends_with_3(reqprof: Reqprof, folder: Path) -> None:
+    folder.chmod(0)
+    try:
+        result = reqprof("slowest", folder)
+    finally:
+        folder.chmod(0o700)
+
+    assert result.exit_code == 3
+    assert result.stderr.count("\n") == 1
