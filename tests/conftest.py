@@ -11,20 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-try:
-    from reqprof.store import reader
-except ImportError:
-    import marshal
-    from reqprof.store import format as _f
-    from reqprof.model import Profile as _P
-
-    class reader:
-        @staticmethod
-        def read(path):
-            data = path.read_bytes()
-            parts = _f.split(data)
-            return _P(marshal.loads(data), _f.from_facts(parts.facts), path)
-
+from reqprof.store import reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -133,6 +133,7 @@ def test_functions_counts_and_callers_are_cprofiles_own(program: Callable[[], ob
 
 
 def test_without_builtins_c_functions_are_left_out() -> None:
+    callbacks_from_c()
     found = record(callbacks_from_c, builtins=False)
     assert found
     assert not any(function[0] == "~" for function in found)

@@ -65,7 +65,14 @@ class Commands(click.Group):
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="reqprof", prog_name="reqprof", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, wanted: _tell_version(ctx) if wanted else None,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Which requests are slow, and where did their time go?
 
@@ -75,6 +82,14 @@ def cli() -> None:
     Exit status: 0 done, 1 something could not be read (it is named, the rest is done), 2 wrong
     usage, 3 a file, folder or request that is not there.
     """
+
+
+def _tell_version(ctx: click.Context) -> None:
+    # From the package itself, not from what is installed: a checkout runs uninstalled.
+    from reqprof import __version__
+
+    click.echo(f"reqprof {__version__}")
+    ctx.exit()
 
 
 def main() -> None:

@@ -99,9 +99,15 @@ def as_json(stats: Stats, choice: Choice) -> dict[str, object]:
     return result
 
 
-_TIMES = [Column(title, right=True) for title in ("ncalls", "tottime", "percall", "cumtime")]
-_COLUMNS = [*_TIMES, Column("percall", right=True), Column("file:line(function)", crop="start")]
-_EDGE_COLUMNS = [_TIMES[0], _TIMES[1], _TIMES[3], Column("file:line(function)", crop="start")]
+_COLUMNS = [
+    Column("ncalls", right=True),
+    Column("tottime", right=True),
+    Column("percall", right=True, spare=1),
+    Column("cumtime", right=True),
+    Column("percall", right=True, spare=2),
+    Column("file:line(function)", crop="start"),
+]
+_EDGE_COLUMNS = [column for column in _COLUMNS if column.title != "percall"]
 
 
 def _sides(stats: Stats, choice: Choice) -> Iterator[tuple[str, re.Pattern[str], Edges]]:

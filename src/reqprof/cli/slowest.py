@@ -47,7 +47,12 @@ COLUMNS = [
     Column("route", crop="middle"),
 ]
 ROUTE_COLUMNS = [
-    *(Column(title, right=True) for title in ("count", "p50", "p95", "p99", "max", "total")),
+    Column("count", right=True),
+    Column("p50", right=True, spare=3),
+    Column("p95", right=True),
+    Column("p99", right=True, spare=1),
+    Column("max", right=True, spare=2),
+    Column("total", right=True),
     Column("route", crop="middle"),
 ]
 

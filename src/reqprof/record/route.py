@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import FrameType
 
 _DJANGO_HANDLERS = ("django.core.handlers.wsgi", "django.core.handlers.asgi")
@@ -36,29 +36,55 @@ def guess(path: str) -> str:
 
 
 def from_scope(scope: Mapping[str, Any]) -> str | None:
-    """Starlette's or FastAPI's path format, with those of the mounts that lead to it."""
+    """Starlette's or FastAPI's path format, below the mounts and routers that lead to it."""
     route, endpoint = scope.get("route"), scope.get("endpoint")
     if route is None and endpoint is None:
         return None
-    if route is None or "app_root_path" in scope:  # an older Starlette, or below a mount
-        found = _path_to(route, endpoint, getattr(scope.get("router"), "routes", ()), "")
+    root = scope.get("app_root_path", scope.get("root_path", ""))
+    routes = getattr(scope.get("router"), "routes", ())
+    found = _path_to(route, endpoint, routes, scope["path"].removeprefix(root))
+    return found or _format(route)
+
+
+def _path_to(route: Any, endpoint: Any, routes: Any, rest: str) -> str | None:
+    """The path format of what was chosen from ``routes``, or from what lies below, for ``rest``."""
+    for candidate, shape in _shapes(routes):
+        if route is None:
+            chosen = getattr(candidate, "endpoint", None) is endpoint
+        else:
+            chosen = candidate is route or shape is route
+        below, regex = getattr(shape, "routes", None), getattr(shape, "path_regex", None)
+        if not chosen and below is None:
+            continue
+        # One route or router may be at hand under several paths: the path tells which it was.
+        match = regex.match(rest) if regex else None
+        if regex and not match:
+            continue
+        if chosen:
+            return _format(shape)
+        found = _path_to(route, endpoint, below, "/" + match["path"] if match else rest)
+        if match:  # a mount; without an expression it is a host
+            found = found or _format(route)
+            return None if found is None else str(_format(shape)).removesuffix("/{path}") + found
         if found is not None:
             return found
-    path = getattr(route, "path_format", None)
-    return None if path is None else str(path)
-
-
-def _path_to(route: Any, endpoint: Any, routes: Any, above: str) -> str | None:
-    for candidate in routes:
-        here = getattr(candidate, "endpoint", None) is endpoint if route is None else None
-        if candidate is route or here:
-            return above + str(candidate.path_format)
-        below = getattr(candidate, "routes", None)
-        if below:
-            found = _path_to(route, endpoint, below, above + str(getattr(candidate, "path", "")))
-            if found is not None:
-                return found
     return None
+
+
+def _shapes(routes: Any) -> Iterator[tuple[Any, Any]]:
+    """Each route, and the object that knows its paths here: FastAPI includes one in many places."""
+    for route in routes:
+        included = getattr(route, "effective_route_contexts", None)
+        if included is None:
+            yield route, route
+        else:
+            for context in included():
+                yield context.original_route, context.starlette_route or context
+
+
+def _format(route: Any) -> str | None:
+    found = getattr(route, "path_format", None)
+    return None if found is None else str(found)
 
 
 def flask_match(environ: Mapping[str, Any]) -> Any:

@@ -1,34 +1,108 @@
-"""Find profiles without opening them: one append-only file of facts per process, copied from them.
+"""Find profiles without opening them: append-only files of facts, one per process, beside them.
 
 The index is a cache. What it lacks is read from the profiles' own trailers.
 """
 
 from __future__ import annotations
 
-import re
+import os
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reqprof.store.facts import dump_line, to_facts
+from reqprof.errors import BadProfile, NotFound
+from reqprof.model import Request, Stored
+from reqprof.store.facts import dump_line, from_facts, load_line, to_facts
 from reqprof.store.format import SUFFIX
+from reqprof.store.stats import collector_paused
 
 if TYPE_CHECKING:
-    from reqprof.model import Request
+    from collections.abc import Iterator
+    from pathlib import Path
 
 FOLDER: Final = ".reqprof"
 """Inside the folder of the profiles."""
 
-_FOREIGN = re.compile(r"[/\\\x00]")
+MAX_SIZE: Final = 256 << 20
+"""Bytes of one index file; a larger one is not ours and is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The profiles of a folder in the order of their names, and those that cannot be used."""
+
+    stored: list[Stored]
+    bad: list[BadProfile]
 
 
 def line(name: str, size: int, request: Request) -> bytes:
     """The index line, newline included, of the profile ``name`` of ``size`` bytes.
 
-    Raises ValueError for a name that is a path, and for facts that are no finite numbers.
+    Raises ValueError for a name that is a path or hidden, and for a fact that is not finite.
     """
-    if not _is_plain(name):
+    if not _is_profile(name) or "/" in name or "\\" in name:
         raise ValueError(f"{name!r} is not the name of a profile in the folder")
     return dump_line({"file": name, "size": size, **to_facts(request)}) + b"\n"
 
 
-def _is_plain(name: str) -> bool:
-    return name.endswith(SUFFIX) and not name.startswith(".") and not _FOREIGN.search(name)
+def find(folder: Path) -> Found:
+    """Every ``*.prof`` of a folder, not of those in it, with its facts; hidden ones are left out.
+
+    What an index line says of a file is believed; damage elsewhere in the file shows when it is
+    read. Raises :class:`NotFound` where the folder is not there or cannot be listed.
+    """
+    from reqprof.store import reader  # only here: the served process writes lines, no more
+
+    names = _names(folder)
+    requests: dict[str, Request] = {}
+    found = Found([], [])
+    with collector_paused():
+        for path in _index_files(folder / FOLDER):
+            with suppress(BadProfile, NotFound):
+                requests.update(_known(reader.contents(path, MAX_SIZE)[0], names))
+        for name in sorted(names):
+            path = folder / name
+            try:
+                found.stored.append(Stored(path, requests.get(name) or reader.facts(path)))
+            except BadProfile as error:
+                found.bad.append(error)
+            except NotFound:
+                pass  # deleted since the folder was listed
+    return found
+
+
+def _is_profile(name: str) -> bool:
+    return name.endswith(SUFFIX) and not name.startswith(".")
+
+
+def _names(folder: Path) -> dict[str, bool]:
+    """The names of the profiles; true for plain files, for which alone the index may speak."""
+    try:
+        with os.scandir(folder) as entries:
+            return {
+                entry.name: entry.is_file(follow_symlinks=False)
+                for entry in entries
+                if _is_profile(entry.name)
+            }
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(f"{folder}: no such folder") from None
+    except OSError as error:
+        raise NotFound(f"{folder}: cannot be listed: {error.strerror or error}") from None
+
+
+def _index_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".jsonl")
+    except OSError:
+        return []  # none yet
+
+
+def _known(index: bytes, names: dict[str, bool]) -> Iterator[tuple[str, Request]]:
+    for row in index.splitlines():
+        try:
+            facts = load_line(row)
+            name = facts.get("file")
+            if type(name) is str and names.get(name):
+                yield name, from_facts(facts)
+        except ValueError:
+            continue  # torn by a killed process, or not ours: the trailer tells

@@ -24,7 +24,8 @@ PLACEHOLDERS = ("method", "path", "elapsed", "time", "url", "ts", "duration")
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _DEFAULT = re.compile(
-    r"\d{8}T\d{6}\.\d{6}Z_\d{10,}us_[A-Z0-9-]+_[a-z0-9]+_[A-Za-z0-9.-]*_[0-9a-f]{12}\.prof"
+    r"\d{8}T\d{6}\.\d{6}Z_\d{10,}us_[A-Z0-9.-]+_[a-z0-9]+_[A-Za-z0-9.-]*_[0-9a-f]{12}\.prof",
+    re.ASCII,
 )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-import stat
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ MAX_FILES = 10_000
 MAX_BYTES = 1 << 30
 MIN_FREE = 0.05
 
+_TEMPORARY = re.compile(re.escape(TEMPORARY) + r"[0-9a-f]{12}-[0-9]+-[0-9]+")
+_INDEX_FILE = re.compile(r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{8}\.jsonl")
 _STALE_SECONDS = 3600.0
 _SLACK = 20  # pruning stops a twentieth below the cap, so that not every write prunes
-_RESCAN = 100  # what other processes wrote is counted every hundredth of the cap
+_RESCAN = 100  # what other processes wrote is counted every hundredth of a cap
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +61,26 @@ class Retention:
     def __init__(self, folder: Path, caps: Caps) -> None:
         self.folder = folder
         self.caps = caps
-        self._files = 0
-        self._bytes = 0
-        self._until_scan = 0
-        self._foreign: set[str] = set()
+        self._files = self._bytes = 0
+        # Since the last scan; before the first one anything may be there.
+        self._new_files = self._new_bytes = math.inf
+        self._pruned = 0
+        # Whether a file whose name does not tell is ours, by name and time of writing.
+        self._verdicts: dict[tuple[str, int], bool] = {}
 
     def wrote(self, size: int) -> int:
-        """Take note of ``size`` new bytes in one new file; returns how many files had to go."""
+        """Take note of a new profile, which takes ``size`` bytes with its line in the index.
+
+        Returns how many files had to go since the last call.
+        """
         self._files += 1
         self._bytes += size
-        self._until_scan -= 1
-        if self._until_scan >= 0 and not self._over(self._files, self._bytes):
-            return 0
-        return self._prune()
+        self._new_files += 1
+        self._new_bytes += size
+        if self._over(self._files, self._bytes) or self._scan_is_due():
+            self._prune()
+        pruned, self._pruned = self._pruned, 0
+        return pruned
 
     def has_room(self) -> bool:
         """Whether the disk has ``min_free`` left; prunes first where it has not."""
@@ -79,11 +89,16 @@ class Retention:
         self._prune()
         return not self._disk_short()
 
-    def _over(self, files: int, size: int) -> bool:
-        caps = self.caps
-        return (caps.max_files is not None and files > caps.max_files) or (
-            caps.max_bytes is not None and size > caps.max_bytes
+    def _over(self, files: int, size: int, *, low: bool = False) -> bool:
+        """Whether that is more than the caps allow or, with ``low``, than pruning leaves."""
+        return any(
+            cap is not None and number > (cap - cap // _SLACK if low else cap)
+            for number, cap in ((files, self.caps.max_files), (size, self.caps.max_bytes))
         )
+
+    def _scan_is_due(self) -> bool:
+        most_files, most_bytes = self.caps.max_files or MAX_FILES, self.caps.max_bytes or MAX_BYTES
+        return self._new_files > most_files // _RESCAN or self._new_bytes > most_bytes // _RESCAN
 
     def _disk_short(self) -> bool:
         free = self.caps.min_free
@@ -92,67 +107,71 @@ class Retention:
         disk = os.statvfs(self.folder)
         return disk.f_bavail < disk.f_blocks * free
 
-    def _prune(self) -> int:
-        files, overhead = self._scan()
-        total = overhead + sum(file.size for file in files)
-        count = len(files)
-        over, short = self._over(count, total), self._disk_short()
-        removed = 0
-        if over or short:
+    def _prune(self) -> None:
+        files, index = self._scan()
+        if self._over(len(files), index + _size(files)) or self._disk_short():
+            # A name may lie: only what carries our trailer is counted, and ours to delete.
+            files = [file for file in files if _has_trailer(file.path)]
             files.sort(key=lambda file: (file.written, file.path))
-            for file in files:
-                low = count - removed <= self._low(self.caps.max_files)
-                low = low and total <= self._low(self.caps.max_bytes)
-                # One look at the disk per file: it fills and empties for others' reasons too.
-                if low and not (short and self._disk_short()):
-                    break
-                if _remove(file.path):
-                    total -= file.size
-                    removed += 1
-            if removed:
-                total -= self._trim_index(files[removed:])
-        self._files, self._bytes = count - removed, total
-        self._until_scan = max(0, (self.caps.max_files or MAX_FILES) // _RESCAN)
-        return removed
+            index -= self._remove_oldest(files, index)
+        self._files, self._bytes = len(files), index + _size(files)
+        self._new_files = self._new_bytes = 0
 
-    @staticmethod
-    def _low(cap: int | None) -> float:
-        return float("inf") if cap is None else cap - cap // _SLACK
+    def _remove_oldest(self, files: list[_File], index: int) -> int:
+        """Take what is too much from disk and ``files``; returns what that saves of the index."""
+        count, total, done = len(files), index + _size(files), 0
+        over, short = self._over(count, total), self._disk_short()
+        for file in files:
+            # One look at the disk per file: it fills and empties for others' reasons too.
+            if not self._over(count - done, total, low=over) and not (short and self._disk_short()):
+                break
+            # What cannot be removed has gone already, or is another user's to prune.
+            self._pruned += _unlink(file.path)
+            total -= file.size
+            done += 1
+        del files[:done]
+        return self._trim_index(files) if done else 0
 
     def _scan(self) -> tuple[list[_File], int]:
         """The folder's profiles of ours, and the bytes of what serves them."""
         files: list[_File] = []
+        verdicts: dict[tuple[str, int], bool] = {}
         now = time.time()
         with os.scandir(self.folder) as entries:
             for entry in entries:
-                if not entry.is_file(follow_symlinks=False):
-                    continue
-                if entry.name.startswith(TEMPORARY):
-                    _remove_stale(entry, now)
-                elif entry.name.endswith(SUFFIX) and self._ours(entry):
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue  # another process pruned it just now
+                try:
+                    if not entry.is_file(follow_symlinks=False):
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                except OSError:
+                    continue  # another process pruned it just now
+                if entry.name.endswith(SUFFIX) and self._ours(entry, status.st_mtime_ns, verdicts):
                     files.append(_File(entry.path, status.st_size, status.st_mtime))
+                elif now - status.st_mtime > _STALE_SECONDS and _TEMPORARY.fullmatch(entry.name):
+                    _unlink(entry.path)
+        self._verdicts = verdicts
         return files, sum(size for _, size, _ in self._index_files())
 
-    def _ours(self, entry: os.DirEntry[str]) -> bool:
+    def _ours(
+        self, entry: os.DirEntry[str], written: int, verdicts: dict[tuple[str, int], bool]
+    ) -> bool:
         if naming.is_default(entry.name):
             return True
-        if entry.name in self._foreign:
-            return False
-        if _has_trailer(entry.path):
-            return True
-        self._foreign.add(entry.name)
-        return False
+        key = entry.name, written
+        known = self._verdicts.get(key)
+        verdicts[key] = _has_trailer(entry.path) if known is None else known
+        return verdicts[key]
 
     def _index_files(self) -> list[tuple[str, int, float]]:
-        found = []
+        """Path, size and time of writing."""
+        folder = self.folder / FOLDER
+        found: list[tuple[str, int, float]] = []
+        if folder.is_symlink():
+            return found  # whatever it leads to is not ours
         try:
-            with os.scandir(self.folder / FOLDER) as entries:
+            with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.endswith(".jsonl") and entry.is_file(follow_symlinks=False):
+                    if _INDEX_FILE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                         status = entry.stat(follow_symlinks=False)
                         found.append((entry.path, status.st_size, status.st_mtime))
         except OSError:
@@ -161,12 +180,17 @@ class Retention:
 
     def _trim_index(self, kept: list[_File]) -> int:
         """Remove index files last written before the oldest profile left; returns their bytes."""
-        oldest = kept[0].written if kept else time.time() - 1.0
-        freed = 0
-        for path, size, written in self._index_files():
-            if written < oldest - 1.0 and _unlink(path):
-                freed += size
-        return freed
+        # A line is written after its profile: such a file has none of those that are left.
+        oldest = kept[0].written if kept else math.inf
+        return sum(
+            size
+            for path, size, written in self._index_files()
+            if written < oldest and _unlink(path)
+        )
+
+
+def _size(files: list[_File]) -> int:
+    return sum(file.size for file in files)
 
 
 def _has_trailer(path: str) -> bool:
@@ -177,20 +201,6 @@ def _has_trailer(path: str) -> bool:
             return file.read() == MAGIC
     except OSError:
         return False
-
-
-def _remove(path: str) -> bool:
-    # The name alone may lie: only what carries our trailer is ours to delete.
-    return _has_trailer(path) and _unlink(path)
-
-
-def _remove_stale(entry: os.DirEntry[str], now: float) -> None:
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError:
-        return
-    if stat.S_ISREG(status.st_mode) and now - status.st_mtime > _STALE_SECONDS:
-        _unlink(entry.path)
 
 
 def _unlink(path: str) -> bool:

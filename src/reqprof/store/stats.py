@@ -51,7 +51,7 @@ def combine(tables: Iterable[Table]) -> Stats:
     the tables.
     """
     total: dict[Function, list[Any]] = {}
-    with _collector_paused():
+    with collector_paused():
         for table in tables:
             _add(total, table)
         return {
@@ -73,6 +73,18 @@ def with_edges(table: Table) -> Stats:
 def pstats_order(items: Sequence[T]) -> list[T]:
     """The order in which ``pstats.Stats(*items)`` adds: the first, then the rest backwards."""
     return [*items[:1], *items[:0:-1]]
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """No garbage collection meanwhile: it would walk a growing heap without cycles, over and over."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _add(total: dict[Function, list[Any]], table: Table) -> None:
@@ -106,18 +118,6 @@ def _add(total: dict[Function, list[Any]], table: Table) -> None:
 def _shared(calls: int, nc: int, tt: float, ct: float) -> Edge:
     share = calls / nc if nc else 0.0
     return calls, calls, tt * share, ct * share
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    # Tables hold no cycles, and the collector would walk the growing sum again and again.
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _table(entries: Sequence[Counted]) -> Stats:

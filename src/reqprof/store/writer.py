@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import threading
+from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING
 
 from reqprof.store import format as prof
@@ -51,11 +52,14 @@ class Writer:
 
     def prepare(self) -> None:
         """Make the folders; raises OSError where that is impossible."""
-        for folder in (self.folder, self.folder / index.FOLDER):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(self.folder)
+        indexes = self.folder / index.FOLDER
+        _make_private(indexes)
+        if indexes.is_symlink():  # in a folder that is not ours alone, such as /tmp
+            raise NotADirectoryError(f"{indexes} is a symbolic link; reqprof follows none")
 
     def write(self, stats: Stats, request: Request, environ: Mapping[str, Any] | None) -> int:
-        """Store one profile; returns how many older ones had to go for it.
+        """Store one profile; returns how many older ones had to go since the last one stored.
 
         Raises OSError where the folder or the disk does not take it.
         """
@@ -66,12 +70,17 @@ class Writer:
         name = self._place(data, request, environ)
         line = index.line(name, len(data), request)
         self._append(line)
-        return self._retention.wrote(len(data))
+        gone = self._retention.wrote(len(data) + len(line))
+        if gone:
+            # So that the index shrinks with the profiles, however few may stay.
+            self._index = b""
+        return gone
 
     def _place(self, data: bytes, request: Request, environ: Mapping[str, Any] | None) -> str:
         temporary = self.folder / f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"
         try:
-            _write_private(temporary, data)
+            with _open_private(temporary, os.O_EXCL) as file, BufferedWriter(file) as whole:
+                whole.write(data)
             if self._template is None:
                 name = naming.name(request)
                 temporary.replace(self.folder / name)
@@ -91,7 +100,7 @@ class Writer:
         # A link, unlike a rename, does not overwrite what has the name already.
         try:
             os.link(temporary, self.folder / name)
-        except FileExistsError:
+        except OSError:  # taken, or a file system that has no links
             name = naming.with_id(name, request)
             temporary.replace(self.folder / name)
         else:
@@ -108,23 +117,41 @@ class Writer:
     def _append(self, line: bytes) -> None:
         # Opened for each line: a file that retention trimmed away is made anew, and no
         # descriptor is shared with a forked child.
-        if self._lines % _INDEX_LINES == 0 or self._index_pid != os.getpid():
-            self._index_pid = os.getpid()
+        if not self._index or self._lines == _INDEX_LINES or self._index_pid != os.getpid():
+            self._lines, self._index_pid = 0, os.getpid()
             self._index = f"{_plain(HOST)}-{self._index_pid}-{secrets.token_hex(4)}.jsonl".encode()
-        self._lines += 1
         path = os.path.join(os.fsencode(self.folder / index.FOLDER), self._index)  # noqa: PTH118
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o600)
         try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+            with _open_private(path, os.O_APPEND) as file:
+                whole = file.write(line) == len(line)
+        except OSError:
+            whole = False
+        # The index is a cache: the profile is stored without its line too. But what may be half a
+        # line must stay the last one of its file.
+        self._lines = self._lines + 1 if whole else _INDEX_LINES
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123  the mode must be ours
-        file.write(data)
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:
+        _set_mode(folder, 0o700)
+
+
+def _open_private(path: Path | bytes, flags: int) -> FileIO:
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    file = FileIO(os.open(path, flags, 0o600), "wb")
+    _set_mode(file.fileno(), 0o600)
+    return file
+
+
+def _set_mode(what: Path | int, mode: int) -> None:
+    # A strict umask may have taken more away; a file system without modes has nothing to set.
+    with contextlib.suppress(OSError):
+        os.chmod(what, mode)  # noqa: PTH101  an open file has no path
 
 
 def _plain(host: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from reqprof.tree.graph import Graph
 from reqprof.tree.growth import Growth
-from reqprof.tree.node import REST, ROOT, Node, add_up
+from reqprof.tree.node import REST, ROOT, Node
 from reqprof.tree.settle import settle
 
 if TYPE_CHECKING:
@@ -39,19 +39,30 @@ def build(stats: Stats, *, budget: int = BUDGET) -> Node:
 
 def _tree(grown: Growth) -> Node:
     graph = grown.graph
+    totals = _totals(grown)
     root = Node(ROOT)
     nodes: list[Node] = []
-    for frame, edge in enumerate(grown.edge):
+    for frame, (edge, parent) in enumerate(zip(grown.edge, grown.parent, strict=True)):
         function = graph.functions[graph.callee[edge]]
-        exact = grown.exact[frame]
-        node = Node(function, _calls(grown, frame), grown.own[frame], exact=exact)
-        if grown.rest[frame] > 0:
-            node.children[REST] = Node(REST, 0, grown.rest[frame], exact=False)
-        parent = grown.parent[frame]
+        calls = _calls(grown, frame)
+        node = Node(function, calls, grown.own[frame], totals[frame], grown.exact[frame])
+        rest = grown.rest[frame]
+        if rest > 0:
+            node.children[REST] = Node(REST, 0, rest, rest, exact=False)
         (nodes[parent] if parent >= 0 else root).children[function] = node
         nodes.append(node)
-    add_up(root)
+    root.total = sum(child.total for child in root.children.values())
     return root
+
+
+def _totals(grown: Growth) -> list[float]:
+    """The seconds of each frame and all below it; children come after their parents."""
+    totals = [own + rest for own, rest in zip(grown.own, grown.rest, strict=True)]
+    for frame in range(len(totals) - 1, -1, -1):
+        parent = grown.parent[frame]
+        if parent >= 0:
+            totals[parent] += totals[frame]
+    return totals
 
 
 def _calls(grown: Growth, frame: int) -> float:

@@ -59,11 +59,10 @@ class Node:
 
     def exact_share(self) -> float:
         """The share of the time, from 0 to 1, that is known to belong to just the stack shown."""
-        if self.total <= 0:
-            return 1.0 if all(node.exact for _, node in self.walk()) else 0.0
-        if all(node.exact for _, node in self.walk()):
+        guessed = [node.self_time for _, node in self.walk() if not node.exact]
+        if not guessed:
             return 1.0
-        return min(1.0, sum(node.self_time for _, node in self.walk() if node.exact) / self.total)
+        return max(0.0, 1 - sum(guessed) / self.total) if self.total > 0 else 0.0
 
     def __repr__(self) -> str:
         return (
@@ -87,9 +86,3 @@ def from_rows(rows: Iterable[Row]) -> Node:
         path.append(node)
     return path[0]
 
-
-def add_up(root: Node) -> None:
-    """Set every ``total`` to the sum of the self times at and below it."""
-    order = [node for _, node in root.walk()]
-    for node in reversed(order):
-        node.total = node.self_time + sum(child.total for child in node.children.values())

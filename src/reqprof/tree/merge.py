@@ -1,0 +1,37 @@
+"""Adding trees: many requests in one picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reqprof.tree.node import ROOT, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def merge(trees: Iterable[Node]) -> Node:
+    """The sum of the trees, frame by frame; a frame is exact where it is so in every tree.
+
+    The trees are taken one at a time and not changed, so memory follows the size of the result
+    and not their number. No trees at all give an empty one.
+    """
+    result = Node(ROOT)
+    for tree in trees:
+        _add(result, tree)
+    return result
+
+
+def _add(result: Node, tree: Node) -> None:
+    pairs = [(result, tree)]
+    while pairs:
+        into, node = pairs.pop()
+        into.calls += node.calls
+        into.self_time += node.self_time
+        into.total += node.total
+        into.exact = into.exact and node.exact
+        for function, child in node.children.items():
+            twin = into.children.get(function)
+            if twin is None:
+                twin = into.children[function] = Node(function)
+            pairs.append((twin, child))
