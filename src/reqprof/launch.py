@@ -15,9 +15,11 @@ import importlib
 import logging
 import os
 import shlex
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Never
 
 from reqprof.interface import interface
+from reqprof.record.options import Options, Settings, folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,10 +82,20 @@ def options(environ: Mapping[str, str]) -> dict[str, Any]:
             logger.warning("%s is no option of reqprof%s", variable, hint)
             continue
         try:
-            found[name.lower()] = convert(text)
-        except ValueError as error:
+            found[name.lower()] = _checked(name.lower(), convert(text))
+        except (ValueError, OverflowError) as error:
             raise ValueError(f"{variable}={text!r} cannot be used: {error}") from None
     return found
+
+
+def _checked(name: str, value: Any) -> Any:
+    """``value``; raises ValueError where the option ``name`` cannot have it."""
+    if name in Options.__annotations__:
+        # One by one, so that the message can name the variable.
+        Settings(out_dir=Path(), **{name: value})
+    elif name.endswith("_dir"):
+        folder(value)
+    return value
 
 
 def flameprof(text: str) -> tuple[str, dict[str, Any]]:
@@ -92,7 +104,7 @@ def flameprof(text: str) -> tuple[str, dict[str, Any]]:
     What only concerns flameprof's pictures is accepted and not needed: ``reqprof merge`` draws.
     Raises ValueError where ``text`` names no app.
     """
-    parser = argparse.ArgumentParser(prog="FLAMEPROF", add_help=False, exit_on_error=False)
+    parser = _Parser(add_help=False)
     parser.add_argument("app", metavar="module:attribute")
     parser.add_argument("--wsgi-out-dir", default="/tmp")  # noqa: S108  flameprof's own default
     parser.add_argument("--wsgi-format", default="{method}.{url}")
@@ -103,7 +115,7 @@ def flameprof(text: str) -> tuple[str, dict[str, Any]]:
         parser.add_argument(drawing)
     try:
         arguments, unknown = parser.parse_known_args(shlex.split(text))
-    except (argparse.ArgumentError, SystemExit, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"FLAMEPROF={text!r} cannot be used: {error}") from None
     if unknown:
         logger.warning("FLAMEPROF: %s is not understood", " ".join(unknown))
@@ -112,6 +124,13 @@ def flameprof(text: str) -> tuple[str, dict[str, Any]]:
         "filename_format": arguments.wsgi_format,
         "clock": "cpu" if arguments.cpu else "wall",
     }
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that neither prints nor exits: it runs in a server that starts."""
+
+    def error(self, message: str) -> Never:
+        raise ValueError(message)
 
 
 def load(name: str) -> Any:
@@ -152,7 +171,10 @@ def _wrap(kind: str) -> Any:
         return Wsgi(app, **chosen)
     from reqprof.asgi import ProfilerMiddleware as Asgi
 
-    return Asgi(app, **{name: chosen[name] for name in chosen if name not in _READ_WSGI})
+    for name in _READ_WSGI:
+        if chosen.pop(name, None) is not None:
+            logger.warning("%s is for WSGI apps: %r goes without it", name, app)
+    return Asgi(app, **chosen)
 
 
 def _serve_named_app() -> None:

@@ -91,7 +91,9 @@ def test_the_page_stands_alone_and_runs_nothing(
     assert "prefers-color-scheme: dark" in text
 
 
-def test_a_picture_of_one_request_says_which(reqprof: Reqprof, folder: Path, tmp_path: Path) -> None:
+def test_a_picture_of_one_request_says_which(
+    reqprof: Reqprof, folder: Path, tmp_path: Path
+) -> None:
     reqprof("merge", "--each", "-o", "pictures", "--status", "500")
 
     (picture,) = (tmp_path / "pictures").glob("*.svg")

@@ -178,11 +178,11 @@ def test_a_reader_that_goes_away_is_no_error(
     assert said == b""
 
 
-def test_output_that_cannot_be_written_is_said(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_output_that_cannot_be_written_is_said(environment: dict[str, str], tmp_path: Path) -> None:
     put(tmp_path / "profiles")
-    full = "import sys, os; from reqprof.cli import main; os.dup2(os.open('/dev/full', 1), 1); main()"
+    full = (
+        "import sys, os; from reqprof.cli import main; os.dup2(os.open('/dev/full', 1), 1); main()"
+    )
 
     result = subprocess.run(
         [sys.executable, "-c", full, "slowest"],

@@ -271,9 +271,7 @@ def test_a_target_in_a_missing_folder_ends_with_3(
     assert result.stderr.count("\n") == 1
 
 
-def test_nothing_is_written_when_nothing_can_be_read(
-    reqprof: Reqprof, tmp_path: Path
-) -> None:
+def test_nothing_is_written_when_nothing_can_be_read(reqprof: Reqprof, tmp_path: Path) -> None:
     put_rubbish(tmp_path / "profiles", "a.prof")
     put_damaged(tmp_path / "profiles", "b.prof")
 
@@ -294,7 +292,11 @@ def test_nothing_is_written_when_nothing_can_be_read(
         (["nosuch"], 3, "no file or folder 'nosuch'"),
         (["nosuch/*.prof"], 3, "no file or folder matches 'nosuch/*.prof'"),
         ([""], 3, "no file or folder ''"),
-        (["profiles", "--route", "/nosuch"], 3, "none of the 7 profiles in profiles has route /nosuch"),
+        (
+            ["profiles", "--route", "/nosuch"],
+            3,
+            "none of the 7 profiles in profiles has route /nosuch",
+        ),
     ],
 )
 def test_nothing_to_merge_is_one_clear_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -94,4 +95,6 @@ def _tell_version(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command with the arguments of the process; does not return."""
+    # Reading makes many objects and hardly any garbage; looking for it takes a tenth of the time.
+    gc.set_threshold(50_000, 20, 100)
     cli.main(prog_name="reqprof")

@@ -56,9 +56,9 @@ class Tally:
         """How many of what."""
         parts = []
         if self.requests or not self.others:
-            parts.append(_plural(self.requests, "request"))
+            parts.append(plural(self.requests, "request"))
         if self.others:
-            parts.append(_plural(self.others, "profile") + " of other tools")
+            parts.append(plural(self.others, "profile") + " of other tools")
         return " and ".join(parts)
 
     def notes(self, wanted: Wanted) -> list[str]:
@@ -108,5 +108,6 @@ def slowed(cost: float, duration: float) -> list[str]:
     return [line]
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """The number with its noun."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -26,7 +26,7 @@ UNREADABLE = ("svg", "prof")
 class Destination:
     """The format, and the file or (for one picture per request) folder; None is stdout."""
 
-    format: str
+    form: str
     path: Path | None
 
 
@@ -67,7 +67,7 @@ def check(goal: Destination, names: Sequence[str], inputs: Iterable[Path]) -> No
     keep_off(goal.path, inputs)
     parent = os.path.realpath(goal.path.parent)
     for name in names:
-        if goal.format == "prof" and os.path.realpath(name) == parent:
+        if goal.form == "prof" and os.path.realpath(name) == parent:
             raise UsageError(
                 f"{goal.path} would lie among the profiles and be counted with them next time;"
                 " write it to another folder"

@@ -22,18 +22,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import captions, destination, draw, each, gather, output
-from reqprof.cli.captions import Tally
+from reqprof.cli import captions, destination, each, gather, output
+from reqprof.cli.draw import Pen
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import progress
-from reqprof.errors import ReqprofError, UsageError
+from reqprof.errors import ReqprofError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from reqprof.cli.destination import Destination
+    from reqprof.cli.draw import Caption
     from reqprof.model import Profile
+
+FORMATS = ("svg", "prof", "text", "folded")
 
 
 @click.command(help=__doc__)
@@ -49,7 +51,24 @@ if TYPE_CHECKING:
     type=click.Choice(["reqprof", "flameprof"]),
     default="reqprof",
     show_default=True,
-    help="flameprof draws an SVG as it always did, from the edges of the added profiles.",
+    help="flameprof draws --svg and --folded as its own command does, from added profiles.",
+)
+@click.option(
+    "--width", metavar="N", type=click.IntRange(min=1), help="Pixels of a picture, columns of text."
+)
+@click.option("--row-height", metavar="N", type=click.IntRange(min=1), help="Pixels of a frame.")
+@click.option("--font-size", metavar="N", type=click.IntRange(min=1), help="Pixels.")
+@click.option(
+    "--threshold",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    help="Of the whole time, below which frames are not drawn.",
+)
+@click.option(
+    "--log-mult",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="What flameprof's folded stacks count in a second, 1000000 if not given.",
 )
 @gather.untrusted
 @filters
@@ -60,11 +79,17 @@ def command(
     renderer: str,
     untrusted: bool,
     wanted: Wanted,
-    **flags: bool,
+    **options: object,
 ) -> int:
     """Merge; gives the exit status."""
     names = names or (gather.DEFAULT_FOLDER,)
-    goal = _goal(names, out, singly, renderer, flags)
+    flags = {name: bool(options.pop(name)) for name in FORMATS}
+    if renderer == "flameprof" and out is None and not any(flags.values()):
+        flags["svg"] = True
+    goal = (destination.choose_folder if singly else destination.choose)(flags, out, names)
+    given = {name: value for name, value in options.items() if value is not None}
+    pen = Pen(goal.form, renderer, given)
+
     remarks = gather.Remarks()
     found = gather.find(names, remarks)
     destination.check(goal, names, [stored.path for stored in found])
@@ -72,53 +97,37 @@ def command(
     remarks.tell()
     if not chosen:
         raise gather.none_left(names, wanted, len(found), remarks)
-    tally = Tally()
+
+    tally = captions.Tally()
     read = gather.read(chosen, remarks, trusted=not untrusted)
-    profiles = tally.watch(progress(read, len(chosen), "Reading profiles"))
-    profiles = _some(profiles, len(chosen))
+    profiles = _some(progress(read, len(chosen), "Reading profiles"), len(chosen))
 
     def caption() -> tuple[str, list[str]]:
         return captions.title(names, tally), tally.notes(wanted)
 
     if singly and goal.path is not None:
-        status = _write_each(profiles, goal.path, goal.format, renderer, caption)
+        failed = _draw_each(tally.watch(profiles), goal.path, pen, caption)
     else:
-        output.deliver(draw.many(profiles, goal.format, renderer, caption), goal.path)
-        status = 0
+        output.deliver(pen.many(tally.watch(profiles), caption), goal.path)
+        failed = 0
         if goal.path is not None:
             output.wrote(goal.path, tally.summary())
     remarks.tell()
-    return status or remarks.status
-
-
-def _goal(
-    names: Sequence[str], out: str | None, singly: bool, renderer: str, flags: dict[str, bool]
-) -> Destination:
-    if renderer == "flameprof" and out is None:
-        flags = flags if any(flags.values()) else {"svg": True}
-    choose = destination.choose_folder if singly else destination.choose
-    goal = choose(flags, out, names)
-    if renderer == "flameprof" and goal.format != "svg":
-        raise UsageError(f"--renderer flameprof draws SVG, not {goal.format}: drop one of the two")
-    return goal
+    return 1 if failed else remarks.status
 
 
 def _some(profiles: Iterator[Profile], found: int) -> Iterator[Profile]:
-    """The same, or an error where not one could be read, so that nothing is written then."""
+    """The same, or an error where not one can be read, so that nothing is written then."""
     first = next(profiles, None)
     if first is None:
         raise ReqprofError(f"none of the {found} profiles can be read")
     return chain((first,), profiles)
 
 
-def _write_each(
-    profiles: Iterator[Profile], folder: Path, form: str, renderer: str, caption: draw.Caption
-) -> int:
-    """The pictures and their page; gives the exit status."""
-    suffix = destination.SUFFIXES[form]
-    made, failed = each.write(
-        profiles, folder, suffix, lambda profile: draw.one(profile, form, renderer)
-    )
+def _draw_each(profiles: Iterator[Profile], folder: Path, pen: Pen, caption: Caption) -> int:
+    """The pictures and their page; gives the number of those that could not be drawn."""
+    suffix = destination.SUFFIXES[pen.form]
+    made, failed = each.write(profiles, folder, suffix, pen.one)
     index = each.write_index(made, folder, *caption())
-    output.wrote(index, f"{len(made)} pictures, worst first")
-    return 1 if failed else 0
+    output.wrote(index, captions.plural(len(made), "picture") + ", worst first")
+    return failed

@@ -38,7 +38,10 @@ class Summary:
 
 
 def rank(stored: Sequence[Stored], remarks: Remarks) -> list[Ranked]:
-    """The requests by duration, longest first, each once; profiles of other tools are left out."""
+    """The requests by duration, longest first, each once; profiles of other tools are left out.
+
+    Equal ones stay in the order of ``stored``.
+    """
     known: dict[str, tuple[Stored, Request]] = {}
     for one in stored:
         if one.request is None:
@@ -47,8 +50,8 @@ def rank(stored: Sequence[Stored], remarks: Remarks) -> list[Ranked]:
             remarks.leave_out(one.path, Reason.COPY)
         else:
             known[one.request.id] = one, one.request
-    order = sorted(known.values(), key=lambda pair: (-pair[1].duration, pair[1].start, pair[1].id))
-    return [(number, *pair) for number, pair in enumerate(order, 1)]
+    order = sorted(known.values(), key=lambda pair: pair[1].duration, reverse=True)
+    return [(number, one, request) for number, (one, request) in enumerate(order, 1)]
 
 
 def summarise(requests: Iterable[Request]) -> list[Summary]:

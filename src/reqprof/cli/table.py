@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from reqprof.view.names import place
+
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterable, Sequence
 
     from reqprof.model import Edge, Entry, Function, Stats
@@ -118,18 +120,11 @@ def standard_name(function: Function) -> str:
     return f"{{{name[1:-1]}}}" if name.startswith("<") and name.endswith(">") else name
 
 
-_INSTALLED = re.compile(r".*[/\\](?:(?:site|dist)-packages|lib(?:64)?[/\\]python\d\.\d+t?)[/\\]")
-
-
 def short_name(function: Function, here: str) -> str:
     """The standard name without the way to installed packages, Python's own and folder ``here``."""
-    file, line, name = function
-    installed = _INSTALLED.match(file)
-    if installed:
-        file = file[installed.end() :]
-    elif file.startswith(here):
-        file = file[len(here) :].lstrip("/\\") or file
-    return standard_name((file, line, name))
+    if function[0] == "~":
+        return standard_name(function)
+    return f"{place(function).removeprefix(here)}({function[2]})"
 
 
 def count(calls: int, primitive: int) -> str:

@@ -30,10 +30,8 @@ class Screen:
     @classmethod
     def of_stdout(cls) -> Screen:
         """The terminal that stdout is, or the plain endless page that a pipe or file is."""
-        if not to_terminal():
-            return cls()
         dull = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-        return cls(shutil.get_terminal_size().columns, not dull)
+        return cls(terminal_width(), to_terminal() and not dull)
 
     def paint(self, text: str, style: str) -> str:
         """``text`` in ``style``, one of the names in STYLES or "" for none."""
@@ -48,6 +46,11 @@ STYLES: dict[str, dict[str, object]] = {
     "strong": {"bold": True},
     "head": {"underline": True},
 }
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that stdout is, None where it is none."""
+    return shutil.get_terminal_size().columns if to_terminal() else None
 
 
 def to_terminal() -> bool:

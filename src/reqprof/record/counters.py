@@ -24,7 +24,8 @@ class Counters:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._told: set[str] = set()
-        self._lock = threading.Lock()
+        # Reentrant, as a collected coroutine may count in the middle of a count.
+        self._lock = threading.RLock()
         _alive.add(self)
 
     def add(self, name: str, number: int = 1) -> None:
@@ -34,9 +35,11 @@ class Counters:
 
     def trouble(self, name: str, why: object) -> None:
         """Count ``name``, and say ``why`` in the log the first time."""
-        self.add(name)
-        if name not in self._told:
+        with self._lock:
+            self.add(name)
+            told = name in self._told
             self._told.add(name)
+        if not told:
             logger.warning("%s: %s (further ones are only counted)", name, why)
 
     def as_dict(self) -> dict[str, int]:
@@ -48,7 +51,7 @@ class Counters:
 def _renew_locks() -> None:
     # Another thread may have held a lock at the fork, and is not here to release it.
     for counters in list(_alive):
-        counters._lock = threading.Lock()
+        counters._lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_renew_locks)

@@ -73,6 +73,9 @@ def folder(out_dir: str | PathLike[str]) -> Path:
     """``out_dir`` as an absolute path: the app may change its folder later."""
     if not isinstance(out_dir, (str, Path)) and not hasattr(out_dir, "__fspath__"):
         raise TypeError(f"out_dir is a folder's path; got {out_dir!r}")
-    if not str(out_dir):
-        raise ValueError("out_dir is empty; name a folder")
-    return Path(out_dir).expanduser().absolute()
+    if not str(out_dir) or "\0" in str(out_dir):
+        raise ValueError(f"out_dir must name a folder; got {out_dir!r}")
+    try:
+        return Path(out_dir).expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(f"out_dir={out_dir!r} cannot be used: {error}") from None

@@ -30,8 +30,8 @@ class Printer:
         if not callable(getattr(stream, "write", None)):
             raise TypeError(f"stream is a text file to print to, or None; got {stream!r}")
         self._stream = stream
-        self._sort_by: tuple[Any, ...] = tuple(sort_by)
-        self._restrictions: tuple[Any, ...] = tuple(restrictions)
+        self._sort_by = _several("sort_by", sort_by)
+        self._restrictions = _several("restrictions", restrictions)
         known = pstats.Stats().get_sort_arg_defs()
         for key in self._sort_by:
             if key not in known:
@@ -47,6 +47,13 @@ class Printer:
         print(_RULE, f"PATH: {where!r}", sep="\n", file=self._stream)
         report.print_stats(*self._restrictions)
         print(_RULE, "\n", sep="", file=self._stream)
+
+
+def _several(name: str, given: Any) -> tuple[Any, ...]:
+    # A text is a sequence too, of its letters: nobody means those.
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        raise TypeError(f"{name} is a sequence, such as ({given!r},); got {given!r}")
+    return tuple(given)
 
 
 class _Dumped:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ class Sampling:
     """
 
     def __init__(self, sample: Sample, chance: Callable[[], float] = random.random) -> None:
+        if inspect.iscoroutinefunction(sample):
+            raise TypeError(f"sample must not be async, as nothing could await it; got {sample!r}")
         self.rate: float | None = None if callable(sample) else _rate(sample)
         self._choose = sample if callable(sample) else None
         self._chance = chance

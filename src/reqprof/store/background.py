@@ -65,11 +65,14 @@ class Background:
             return True  # another thread is starting it, and the queue is there already
         try:
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="reqprof-writer", daemon=True)
-                thread.start()
-                self._thread = thread
+                # Known before it runs: who drains meanwhile must wait for it.
+                self._thread = threading.Thread(
+                    target=self._work, name="reqprof-writer", daemon=True
+                )
+                self._thread.start()
                 _drain_at_process_end(self)
         except RuntimeError:  # no thread to be had, or the interpreter is ending
+            self._thread = None
             return False
         finally:
             self._starting.release()
@@ -81,8 +84,9 @@ class Background:
             job = jobs.get()
             try:
                 job()
-            except Exception:
-                # A job answers for its own faults; this is the last net.
+            except BaseException:
+                # A job answers for its own faults; this is the last net. Even an exit that a
+                # user's filename_format asks for must not end the thread.
                 logger.exception("a reqprof job failed")
             del job  # a waiting thread keeps no finished profile alive
 

@@ -77,7 +77,7 @@ def pstats_order(items: Sequence[T]) -> list[T]:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No garbage collection meanwhile: it would walk a growing heap without cycles, over and over."""
+    """No garbage collection: it would walk a growing heap, which has no cycles, over and over."""
     enabled = gc.isenabled()
     gc.disable()
     try:

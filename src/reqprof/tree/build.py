@@ -40,7 +40,7 @@ def build(stats: Stats, *, budget: int = BUDGET) -> Node:
 def _tree(grown: Growth) -> Node:
     graph = grown.graph
     totals = _totals(grown)
-    root = Node(ROOT)
+    root = Node(ROOT, sum(graph.calls))
     nodes: list[Node] = []
     for frame, (edge, parent) in enumerate(zip(grown.edge, grown.parent, strict=True)):
         function = graph.functions[graph.callee[edge]]

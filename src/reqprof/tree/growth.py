@@ -134,9 +134,7 @@ class Growth:
         return self._returns[home]
 
     def _may_expand(self, frame: int) -> bool:
-        return (
-            self._guesses < self.budget and self.width[frame] >= _SMALLEST * self.graph.time
-        )
+        return self._guesses < self.budget and self.width[frame] >= _SMALLEST * self.graph.time
 
     def _spread(self, frame: int, own: float, row: Row) -> None:
         """Divide a frame's width: its own part, the rest to the callees by their weights."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from reqprof.model import Function
 
 ROOT: Function = ("", 0, "all")
-"""The frame below every stack; it has no time of its own."""
+"""The frame below every stack: no time of its own, and the calls of the whole profile."""
 
 REST: Function = ("", 0, "…")
 """The callees of a frame that are not told apart, being too small or past the budget."""
@@ -85,4 +85,3 @@ def from_rows(rows: Iterable[Row]) -> Node:
             path[-1].children[function] = node
         path.append(node)
     return path[0]
-

@@ -117,9 +117,7 @@ def _rounded(matrix: Matrix, rows: Sequence[float], columns: Sequence[float]) ->
         _scaled(line, row) if sum(line) > row else line
         for line, row in zip(matrix, rows, strict=True)
     ]
-    short = [
-        max(0.0, row - sum(line)) for line, row in zip(matrix, rows, strict=True)
-    ]
+    short = [max(0.0, row - sum(line)) for line, row in zip(matrix, rows, strict=True)]
     missing = [
         max(0.0, column - sum(line))
         for column, line in zip(columns, zip(*matrix, strict=True), strict=True)

@@ -1,0 +1,105 @@
+"""The call tree as text for a terminal, widest first."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from reqprof.tree.prune import prune
+from reqprof.view import names
+from reqprof.view.figures import count, percent, seconds
+from reqprof.view.fit import columns, cut, cut_left
+from reqprof.view.layout import order
+from reqprof.view.trust import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from reqprof.tree.node import Node
+
+_HEAD = f"{'share':>7} {'total':>8} {'self':>8} {'calls':>8}  function"
+_NARROWEST = 30  # columns for guides and name, however narrow the terminal
+_SHORTEST = 10  # columns of a place that was cut, fewer tell nothing
+
+
+def render(
+    tree: Node,
+    *,
+    threshold: float = 1.0,
+    max_depth: int = 60,
+    max_frames: int = 400,
+    width: int = 100,
+) -> str:
+    """The tree in lines of at most ``width`` columns: share, total, self, calls and function.
+
+    Frames below ``threshold`` percent of the whole are added up in a line ``…``. A frame's only
+    callee stands below it without indentation, marked with an arrow; where there are more, they
+    branch off. Calls and times that are estimates have a ``~``. The first line gives the totals,
+    the last how far the stacks can be trusted.
+    """
+    smallest = tree.total * threshold / 100
+    shown = prune(tree, min_total=smallest, max_frames=max_frames, max_depth=max_depth)
+    lines = [_totals(tree), "", _HEAD]
+    lines += [_line(node, guides, tree.total, width) for node, guides in _branches(shown, smallest)]
+    lines += ["", *_closing(tree, width)]
+    return "\n".join(lines) + "\n"
+
+
+def _totals(tree: Node) -> str:
+    functions = {node.function for _, node in tree.walk() if node is not tree and not node.is_rest}
+    return (
+        f"{seconds(tree.total)} in {count(tree.calls)} calls of {count(len(functions))} functions"
+    )
+
+
+def _closing(tree: Node, width: int) -> list[str]:
+    said = trust(tree)
+    return wrap(f"~ estimate. {said}", width) if said else ["All stacks are exact."]
+
+
+def _branches(tree: Node, smallest: float) -> Iterator[tuple[Node, str]]:
+    """Each frame with what is drawn before its name, parents first, the root left out."""
+    waiting = _below(tree, "", smallest)
+    while waiting:
+        node, mark, guides = waiting.pop()
+        yield node, mark
+        waiting += _below(node, guides, smallest)
+
+
+def _below(node: Node, guides: str, smallest: float) -> list[tuple[Node, str, str]]:
+    """The children in reverse: node, what stands before its name, and before its children's."""
+    children = [
+        child
+        for child in sorted(node.children.values(), key=order)
+        if not child.is_rest or child.total >= smallest > 0
+    ]
+    if len(children) == 1:
+        if children[0].is_rest:
+            return []
+        return [(children[0], f"{guides}↓ " if node.function[0] else guides, guides)]
+    below = [(child, f"{guides}├ ", f"{guides}│ ") for child in children[:-1]]
+    below += [(child, f"{guides}└ ", f"{guides}  ") for child in children[-1:]]
+    return below[::-1]
+
+
+def _line(node: Node, guides: str, whole: float, width: int) -> str:
+    guess = "" if node.exact else "~"
+    own = "" if node.is_rest else guess + seconds(node.self_time)
+    calls = guess + count(node.calls) if node.calls else ""
+    figures = (
+        f"{percent(node.total, whole):>7} {guess + seconds(node.total):>8} {own:>8} {calls:>8}  "
+    )
+    room = max(_NARROWEST, width - len(figures))
+    guides = cut_left(guides, room // 2)
+    return (figures + guides + _named(node, room - columns(guides))).rstrip()
+
+
+def _named(node: Node, room: int) -> str:
+    """The function and as much of its place, from the right, as there is room for."""
+    if node.is_rest:
+        return "… smaller frames"
+    name, place = names.label(node.function), names.place(node.function)
+    left = room - columns(name) - 3
+    if place and left >= min(_SHORTEST, columns(place)):
+        return f"{name} ({cut_left(place, left)})"
+    return cut(name, room)

@@ -1,0 +1,19 @@
+"""How far a picture can be believed, in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reqprof.tree.node import Node
+
+
+def trust(tree: Node) -> str:
+    """What to tell the reader about the stacks of a tree; nothing where all are exact."""
+    share = tree.exact_share()
+    if share >= 1:
+        return ""
+    return (
+        "Stacks are reconstructed from caller-callee edges: "
+        f"{min(99.9, 100 * share):.3g} % of the time is on exact ones, the rest is an estimate."
+    )
