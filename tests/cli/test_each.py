@@ -41,8 +41,8 @@ class Page(HTMLParser):
             self.links.append(dict(attrs)["href"] or "")
 
     def handle_data(self, data: str) -> None:
-        if self.rows and self.rows[-1] and data.strip():
-            self.rows[-1][-1] += data.strip() + " "
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data.replace("\n", "")
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_help_goes_to_stdout_and_tells_the_exit_statuses(spawn: Spawn) -> None:
 def test_the_first_line_of_a_command_is_its_line_in_the_list(name: str) -> None:
     module = importlib.import_module(f"reqprof.cli.{name}")
 
-    assert module.__doc__.splitlines()[0] == COMMANDS[name]
+    assert str(module.__doc__).splitlines()[0] == COMMANDS[name]
     assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0
 
 
@@ -105,7 +105,7 @@ def test_an_error_of_ours_carries_its_status(
 def test_any_other_error_is_one_line_with_the_way_to_a_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(slowest, "rank", lambda *_: {}["missing"])
+    monkeypatch.setattr(slowest, "rank", lambda *_: dict[str, int]()["missing"])
     put(tmp_path)
 
     result = CliRunner().invoke(cli, ["slowest", str(tmp_path)])

@@ -32,7 +32,11 @@ COMMANDS = {
 
 @contextmanager
 def served(
-    server: str, app: str, *options: str, environ: dict[str, str] | None = None
+    server: str,
+    app: str,
+    *options: str,
+    environ: dict[str, str] | None = None,
+    folder: Path = ROOT,
 ) -> Iterator[tuple[str, int]]:
     """Host and port of ``app`` while ``server`` serves it; ends the server gently."""
     need_module(server)
@@ -41,7 +45,7 @@ def served(
         values = {"fd": str(listener.fileno()), "app": app}
         process = subprocess.Popen(
             [sys.executable, "-m", *(part.format(**values) for part in COMMANDS[server]), *options],
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **(environ or {}), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
             pass_fds=[listener.fileno()],
         )

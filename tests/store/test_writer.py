@@ -9,7 +9,10 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +24,6 @@ from reqprof.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from reqprof.model import Stats
 
@@ -142,7 +144,7 @@ def test_a_file_has_its_name_only_when_it_is_whole_and_its_line_only_after_that(
     replace_, open_ = os.replace, os.open
 
     def rename(source: Any, target: Any, **more: Any) -> None:
-        assert reader.read(tmp_path / os.path.basename(source)).stats == STATS
+        assert reader.read(tmp_path / Path(source).name).stats == STATS
         seen.append(("rename", [path.name for path in files(tmp_path)]))
         replace_(source, target, **more)
 
@@ -252,7 +254,7 @@ class TestSymlinks:
         assert len(files(folder)) == 2
 
         monkeypatch.setattr(writer, "TEMPORARY", "t")
-        trap = folder / f"t{3:012x}-{os.getpid()}-{writer.threading.get_ident()}"
+        trap = folder / f"t{3:012x}-{os.getpid()}-{threading.get_ident()}"
         trap.symlink_to(target)
         with pytest.raises(FileExistsError):
             made.write(STATS, request(3), None)
@@ -311,7 +313,6 @@ class TestBadEnvironment:
         code = f"""
 import resource, sys
 from tests.store.test_writer import *
-from pathlib import Path
 folder = Path({str(tmp_path)!r})
 many = {{("app.py", n, "f"): (1, 1, 0.0, 0.0, {{}}) for n in range(10_000)}}
 made = Writer(folder, NO_CAPS)
@@ -333,7 +334,7 @@ assert len(files(folder)) == len(lines(folder)) == 1
     def test_a_line_that_finds_no_room_costs_the_profile_nothing_and_no_other_line(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Full(writer.FileIO):
+        class Full(FileIO):
             def write(self, data: Any) -> int:
                 return super().write(bytes(data)[:10])
 
@@ -394,7 +395,6 @@ def test_a_forked_child_writes_an_index_file_of_its_own(tmp_path: Path) -> None:
     code = f"""
 import os
 from tests.store.test_writer import *
-from pathlib import Path
 folder = Path({str(tmp_path)!r})
 made = Writer(folder, NO_CAPS)
 made.write(STATS, request(1), None)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from tests.tree.oracle import Event
 from tests.tree.tables import function
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tests.tree.oracle import Event
 
 DURATIONS = st.sampled_from([0.0, 0.001, 0.25, 1.0]) | st.floats(0, 1, allow_subnormal=False)
 STEPS = st.lists(st.tuples(st.integers(0, 9), DURATIONS), max_size=60)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import marshal
+import random
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from reqprof.tree.build import build
+from reqprof.tree.node import ROOT, Node
 
+if TYPE_CHECKING:
     from reqprof.model import Edge, Function, Stats
-    from reqprof.tree.node import Node
 
 FOLDER = Path(__file__).parent.parent / "data" / "calltree"
 NAMES = sorted(path.name for path in FOLDER.glob("*.prof"))
@@ -29,28 +31,6 @@ def function(name: str) -> Function:
     return (f"/srv/{name}.py", 1, name)
 
 
-def table(edges: Iterable[tuple[str, str, int, float]], roots: dict[str, int]) -> Stats:
-    """A table without recursion: (caller, callee, calls, self seconds), root calls by name.
-
-    A function's self time is what its edges have; a root's, one second a root call.
-    """
-    rows: dict[str, list[tuple[str, int, float]]] = {root: [] for root in roots}
-    for caller, callee, calls, own in edges:
-        rows.setdefault(caller, [])
-        rows.setdefault(callee, []).append((caller, calls, own))
-    own = {name: sum(e[2] for e in into) + roots.get(name, 0) for name, into in rows.items()}
-    return {
-        function(name): (
-            sum(e[1] for e in into) + roots.get(name, 0),
-            sum(e[1] for e in into) + roots.get(name, 0),
-            own[name],
-            own[name],
-            {function(caller): (calls, calls, t, t) for caller, calls, t in into},
-        )
-        for name, into in rows.items()
-    }
-
-
 def chain(length: int) -> Stats:
     """Functions that call one another in a line, a millisecond each."""
     stats: Stats = {}
@@ -59,6 +39,12 @@ def chain(length: int) -> Stats:
         caller: dict[Function, Edge] = {function(f"f{i - 1}"): (1, 1, 0.001, below)} if i else {}
         stats[function(f"f{i}")] = (1, 1, 0.001, below, caller)
     return stats
+
+
+@cache
+def deep() -> Node:
+    """The tree of a chain of 100,000; building it takes seconds, so tests share it."""
+    return build(chain(100_000))
 
 
 def ring(length: int) -> Stats:
@@ -80,3 +66,18 @@ def without_rest(root: Node) -> dict[tuple[Function, ...], float]:
         stack = tuple(path[: depth - node.is_rest])
         times[stack] = times.get(stack, 0.0) + node.self_time
     return {stack: time for stack, time in times.items() if stack}
+
+
+def wide(frames: int) -> Node:
+    """A random tree of so many frames, each having taken up to a second itself."""
+    chance = random.Random(1)
+    root = Node(ROOT)
+    nodes = [root]
+    while len(nodes) < frames:
+        f = function(f"f{len(nodes)}")
+        node = Node(f, 1, chance.random(), exact=False)
+        nodes[chance.randrange(len(nodes) * 9 // 10, len(nodes))].children[f] = node
+        nodes.append(node)
+    for node in reversed(nodes):
+        node.total = node.self_time + sum(child.total for child in node.children.values())
+    return root

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reqprof.cli.params import format_duration, format_moment
+from reqprof.cli.gather import called
+from reqprof.cli.params import format_moment
 from reqprof.cli.sheet import headline
+from reqprof.view import figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,20 +65,18 @@ class Tally:
 
     def notes(self, wanted: Wanted) -> list[str]:
         """Lines for below the title."""
-        lines = [] if wanted.everything else [f"only {wanted}"]
-        when = ""
+        lines = [] if wanted.everything else [f"Only {wanted}."]
+        facts = [f"{figures.seconds(self.profiled)} profiled"]
         if self.requests:
             first, last = format_moment(self.earliest), format_moment(self.latest)
-            when = f", {first}" if first == last else f", {first} to {last}"
-        lines.append(f"{format_duration(self.profiled)} profiled{when}")
-        if self.engines:
-            lines.append("; ".join(sorted(self.engines)))
-        return [*lines, *slowed(self.cost, self.costed)]
+            facts.append(first if first == last else f"{first} to {last}")
+        facts.extend(sorted(self.engines))
+        return [*lines, "; ".join(facts) + ".", *slowed(self.cost, self.costed)]
 
 
 def title(names: Sequence[str], tally: Tally) -> str:
     """The headline of a picture of many profiles."""
-    return f"{', '.join(names)} — {tally.summary()}"
+    return f"{called(names)} — {tally.summary()}"
 
 
 def alone(profile: Profile) -> tuple[str, list[str]]:
@@ -84,9 +84,9 @@ def alone(profile: Profile) -> tuple[str, list[str]]:
     request = profile.request
     if request is None:
         return (profile.path.name if profile.path else "profile"), []
-    took = f"{format_duration(request.duration)}, {format_moment(request.start)}"
+    took = f"{figures.seconds(request.duration)}; {format_moment(request.start)}"
     cost = [] if request.cost is None else slowed(request.cost, request.duration)
-    return headline(request), [f"{took}, id {request.id}", engine(request), *cost]
+    return headline(request), [f"{took}; {engine(request)}; id {request.id}.", *cost]
 
 
 def engine(request: Request) -> str:
@@ -100,12 +100,9 @@ def slowed(cost: float, duration: float) -> list[str]:
     """The line that says how much slower the traced requests ran, where that is known."""
     if not (cost and duration):
         return []
-    share = min(1.0, cost / duration)
-    line = (
-        f"traced requests run slower than untraced ones: about {share:.0%} of their time"
-        " is the tracing (an estimate)"
-    )
-    return [line]
+    share = figures.percent(min(cost, duration), duration)
+    line = f"Traced requests run slower than untraced ones: about {share} of their time is tracing"
+    return [line + ", an estimate."]
 
 
 def plural(count: int, noun: str) -> str:

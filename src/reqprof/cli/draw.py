@@ -40,7 +40,7 @@ _TAKES = {
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """How to draw; raises UsageError for a format that the renderer, or an option that both lack."""
+    """How to draw; raises UsageError for a format or an option that the renderer lacks."""
 
     form: str
     renderer: str = "reqprof"
@@ -49,7 +49,9 @@ class Pen:
     def __post_init__(self) -> None:
         known = _TAKES.get((self.form, self.renderer))
         if known is None:
-            raise UsageError(f"--renderer {self.renderer} cannot make {self.form}: leave it out")
+            raise UsageError(
+                f"--renderer {self.renderer} cannot make {self.form}: drop one of the two"
+            )
         for name in self.options:
             if name not in known:
                 by = f" by {self.renderer}" if self.renderer != "reqprof" else ""

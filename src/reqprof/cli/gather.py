@@ -97,6 +97,13 @@ def find(names: Sequence[str], remarks: Remarks) -> list[Stored]:
     return sorted(found.values(), key=lambda stored: str(stored.path))
 
 
+def called(names: Sequence[str]) -> str:
+    """What was read, in few words."""
+    if len(names) > _NAMED:
+        return f"{len(names)} paths"
+    return ", ".join(names or [DEFAULT_FOLDER])
+
+
 def _paths(names: Iterable[str]) -> Iterator[Path]:
     for name in names:
         if name and Path(name).exists():
@@ -170,7 +177,7 @@ def narrow(
 
 def none_left(names: Sequence[str], wanted: Wanted, found: int, remarks: Remarks) -> ReqprofError:
     """The error for a search that came to nothing among the ``found`` profiles."""
-    where = ", ".join(names or [DEFAULT_FOLDER])
+    where = called(names)
     if not found and remarks.bad:
         return ReqprofError(f"no profile in {where} can be read")
     if not found:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 
 
-class CannotWrite(ReqprofError):  # noqa: N818 - named like its siblings in errors.py
+class CannotWrite(ReqprofError):
     """A file or folder that cannot be made."""
 
     exit_code: ClassVar[int] = 3

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from reqprof.model import Request
 
+WIDEST = 94
+"""Percent of its cell that the longest bar takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -39,7 +42,7 @@ def render(pictures: Iterable[Picture], title: str, notes: Sequence[str]) -> str
 
 def _row(rank: int, picture: Picture, longest: float) -> str:
     request = picture.request
-    share = picture.seconds / longest * 100 if longest else 0
+    share = picture.seconds / longest * WIDEST if longest else 0
     if request is None:
         cells = ("", "", picture.source, "", "", "")
         failed = False
@@ -62,7 +65,7 @@ def _row(rank: int, picture: Picture, longest: float) -> str:
         method=method,
         status=status,
         link=escape(quote(picture.file)),
-        route=route,
+        route=route.replace("/", "/<wbr>"),
         note=f" <em>{note}</em>" if note else "",
         when=when,
         name=name,
@@ -120,17 +123,23 @@ th {{ text-align: left; font-weight: 600; color: var(--dim); }}
 th, td {{ padding: .4rem .7rem; border-bottom: 1px solid var(--line); white-space: nowrap; }}
 tbody tr:hover {{ background: var(--over); }}
 .n {{ text-align: right; font-variant-numeric: tabular-nums; }}
-.took {{ position: relative; min-width: 8rem; }}
+.took {{ position: relative; min-width: 9rem; }}
 .took i {{
-  position: absolute; right: 0; top: .3rem; bottom: .3rem; max-width: 100%;
+  position: absolute; right: .3rem; top: .35rem; bottom: .35rem;
   background: var(--bar); border-radius: 3px;
 }}
-.took span {{ position: relative; padding-right: .4rem; }}
+.took span {{ position: relative; }}
 .route {{ width: 100%; white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }}
 a {{ color: var(--link); text-decoration: none; }}
 a:hover, a:focus-visible {{ text-decoration: underline; }}
 .failed .status, .failed em {{ color: var(--bad); font-weight: 600; font-style: normal; }}
 .dim {{ color: var(--dim); font-variant-numeric: tabular-nums; }}
+@media (max-width: 45rem) {{
+  body {{ padding: 1rem .5rem 2rem; }}
+  th, td {{ padding: .4rem; }}
+  .took {{ min-width: 0; }}
+  .took i {{ display: none; }}
+}}
 .id {{ font-family: ui-monospace, monospace; font-size: .9em; }}
 </style>
 </head>

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from reqprof.cli.params import format_duration
 from reqprof.cli.request import method, status
 from reqprof.cli.talk import Screen, printable
+from reqprof.view.figures import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def _tracing(request: Request) -> str:
     text = f"{request.calls:,} calls"
     if request.cost is None:
         return text
-    share = f", {request.cost / request.duration:.0%} of the time" if request.duration else ""
+    share = f", {percent(request.cost, request.duration)} of the time" if request.duration else ""
     return f"{text}; recording them took about {format_duration(request.cost)}{share} (an estimate)"
 
 

@@ -63,9 +63,8 @@ def _by_id(start: str, folder: Path) -> Path:
             f" list them with: reqprof slowest {folder}"
         )
     if len(fitting) > 1:
-        raise UsageError(
-            f"{start!r} could be {_some([fitting[id_] for id_ in sorted(fitting)])}; give more digits"
-        )
+        candidates = [fitting[name] for name in sorted(fitting)]
+        raise UsageError(f"{start!r} could be {_some(candidates)}; give more digits")
     return next(iter(fitting.values())).path
 
 

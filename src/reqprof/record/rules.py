@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reqprof.model import Request
@@ -20,7 +20,7 @@ class Sampling:
     """
 
     def __init__(self, sample: Sample, chance: Callable[[], float] = random.random) -> None:
-        if inspect.iscoroutinefunction(sample):
+        if callable(sample) and _is_async(sample):
             raise TypeError(f"sample must not be async, as nothing could await it; got {sample!r}")
         self.rate: float | None = None if callable(sample) else _rate(sample)
         self._choose = sample if callable(sample) else None
@@ -38,6 +38,10 @@ class Sampling:
         if rate >= 1.0 or (rate > 0.0 and self._chance() < rate):
             return 1.0 / rate
         return None
+
+
+def _is_async(choose: Any) -> bool:
+    return iscoroutinefunction(choose) or iscoroutinefunction(choose.__call__)
 
 
 def _rate(value: object) -> float:

@@ -61,6 +61,8 @@ class Background:
     def _running(self) -> bool:
         if self._thread is not None:
             return True
+        if sys.is_finalizing():
+            return False  # a thread that starts now never runs, and start() would wait for it
         if not self._starting.acquire(blocking=False):
             return True  # another thread is starting it, and the queue is there already
         try:

@@ -171,13 +171,15 @@ class _Decoder(Cursor):
         head, parts, t1, a, t2, b, t3, c, t4, d = _NUMBERS.unpack_from(self.data, at)
         if head != SHORT_TUPLE or parts != size or not (t3 == t4 == FLOAT):
             return None
-        if t1 not in _INTS or t2 not in _INTS or a < 0 or b < 0:
+        if t1 not in _INTS or t2 not in _INTS or a < 0 or b < 0:  # also: no index below zero
             return None
         self.at = at + _NUMBERS.size
         if t1 != INT:
             a = self._int_or_referred_to(t1, a)
         if t2 != INT:
             b = self._int_or_referred_to(t2, b)
+        if a < 0 or b < 0:
+            raise self.damaged("a count below zero")
         if c - c or d - d:  # true for nan and the infinities alone
             raise self.damaged("a time that is no finite number")
         return a, b, c, d
@@ -185,8 +187,8 @@ class _Decoder(Cursor):
     def _int_or_referred_to(self, code: int, value: int) -> int:
         if code == REF:
             value = self.numbered[value]
-            if type(value) is not int or value < 0:
-                raise self.damaged("a count that is none")
+            if type(value) is not int:
+                raise self.damaged("a reference to something that is no int")
         else:
             self.numbered.append(value)
         return value

@@ -155,10 +155,10 @@ def _sections(table: object, data: bytes) -> dict[str, tuple[bytes, int]]:
     start = 0
     for name, sizes in table.items():
         if type(sizes) is not list or [type(size) for size in sizes] != [int, int]:
-            raise ValueError(f"section {name!r} has no two sizes")
+            raise ValueError(f"section {name!r:.40} has no two sizes")
         stored, size = sizes
         if stored < 0 or start + stored > len(data) or not 0 <= size <= MAX_SECTION:
-            raise ValueError(f"section {name!r} has sizes out of range")
+            raise ValueError(f"section {name!r:.40} has sizes out of range")
         found[name] = (data[start : start + stored], size)
         start += stored
     if start != len(data):

@@ -101,6 +101,7 @@ def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
 
 
 def _followed(path: Path) -> Path:
+    target = path
     try:
         status = path.lstat()
     except ValueError:  # a NUL in the name
@@ -112,9 +113,9 @@ def _followed(path: Path) -> Path:
             raise BadProfile(path, "a link that leads to itself") from None
         if target.parent != path.parent.resolve():
             raise BadProfile(path, "a link that leads out of its folder; name the file itself")
-        path, status = target, target.lstat()
+        status = target.lstat()
     _check_regular(path, status)
-    return path
+    return target
 
 
 def _check_regular(path: Path, status: os.stat_result) -> None:

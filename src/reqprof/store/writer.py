@@ -78,9 +78,10 @@ class Writer:
 
     def _place(self, data: bytes, request: Request, environ: Mapping[str, Any] | None) -> str:
         temporary = self.folder / f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"
+        raw = _open_private(temporary, os.O_EXCL)
         try:
-            with _open_private(temporary, os.O_EXCL) as file, BufferedWriter(file) as whole:
-                whole.write(data)
+            with BufferedWriter(raw) as file:
+                file.write(data)
             if self._template is None:
                 name = naming.name(request)
                 temporary.replace(self.folder / name)

@@ -42,7 +42,7 @@ def _escape(character: str) -> str:
 
 def short(function: Function) -> str:
     """The name alone: ``search``; of a C method with its type, ``Cursor.execute``."""
-    name = function[2]
+    name = function[2] or "?"
     if function[0] != "~":
         return clean(name)
     if match := _METHOD.fullmatch(name):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_FRAMES = 1950
 _DEEPEST = 200
 _VISIBLE = 0.3  # pixels
+_THINNEST = 0.01  # pixels, what coordinates are rounded to
 _MARGIN = 10.0
 _LEGEND = 9
 _SHORTEST = 4  # characters of a name that was cut, fewer tell nothing
@@ -63,7 +64,8 @@ def render(
     share = _VISIBLE / inner if threshold is None else threshold / 100
     smallest = tree.total * share
     shown = prune(tree, min_total=smallest, max_frames=_MOST_FRAMES, max_depth=_DEEPEST)
-    boxes = [box for box in layout(shown, inner) if box.width >= _VISIBLE or box.depth == 0]
+    narrowest = max(_THINNEST, 0.999 * min(_VISIBLE, inner * share))
+    boxes = [box for box in layout(shown, inner) if box.width >= narrowest or box.depth == 0]
     legend = _legend(boxes)
     lines = _wrapped([*notes, _small_print(tree, shown)], inner)
     drawing = _Drawing(inner, row_height, font_size, tree.total)
@@ -210,7 +212,7 @@ class _Drawing:
     def _rect(self, x: float, y: float, width: float, height: float, kind: str) -> None:
         self.body.append(
             f'<rect class="{kind}" x="{x:.7g}" y="{y:.7g}"'
-            f' width="{width:.4g}" height="{height:.7g}">'
+            f' width="{width:.6g}" height="{height:.7g}">'
         )
 
     def _text(self, x: float, y: float, text: str, kind: str) -> None:

@@ -1,0 +1,73 @@
+"""Folded stacks: the grammar holds and no microsecond is lost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reqprof.tree.build import build
+from reqprof.tree.node import ROOT, Node
+from reqprof.view.folded import apportion, render
+from tests.tree.oracle import Event, truth
+from tests.tree.strategies import TRACES
+from tests.tree.tables import NAMES, deep, load, wide
+
+LINE = re.compile(r"[^;\n]+(;[^;\n]+)* [1-9][0-9]*")
+
+
+def total(folded: str) -> int:
+    """The sum of the counts, each line checked."""
+    lines = folded.splitlines()
+    assert all(LINE.fullmatch(line) for line in lines)
+    return sum(int(line.rpartition(" ")[2]) for line in lines)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_inputs_keep_their_time(name: str) -> None:
+    tree = build(load(name))
+    folded = render(tree)
+    folded.encode()
+    assert total(folded) == round(tree.total * 1e6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TRACES)
+def test_any_calls_keep_their_time(trace: list[Event]) -> None:
+    tree = build(truth(trace).stats)
+    assert total(render(tree)) == round(tree.total * 1e6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(exclude_categories=()), max_size=12))
+def test_names_cannot_break_the_grammar(name: str) -> None:
+    tree = build({(name, 1, name): (1, 1, 1.0, 1.0, {}), ("~", 0, name): (1, 1, 1.0, 1.0, {})})
+    assert total(render(tree)) == 2_000_000
+
+
+def test_stacks_read_from_the_root() -> None:
+    assert render(build(load("semi.prof"))).splitlines() == [
+        "x.<lambda> (C:/a:b c/x.py:1) 500000",
+        r"x.<lambda> (C:/a:b c/x.py:1);y.g\nh (y.py:2) 500000",
+    ]
+
+
+def test_large_trees_are_cut() -> None:
+    for tree in (wide(50_000), deep()):
+        folded = render(tree, max_frames=1000)
+        assert len(folded.splitlines()) <= 1000
+        assert total(folded) == round(tree.total * 1e6)
+
+
+def test_time_of_the_root_itself_is_kept() -> None:
+    assert render(Node(ROOT, 0, 1.0, 1.0)) == "all 1000000\n"
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=20))
+def test_apportion_rounds_each_to_a_neighbour(values: list[float]) -> None:
+    whole = round(sum(values))
+    counts = apportion(values, whole)
+    assert sum(counts) == whole
+    assert all(abs(number - value) <= 1 for number, value in zip(counts, values, strict=True))
