@@ -6,7 +6,6 @@ import importlib.util
 import os
 import pstats
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from reqprof.store import reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from reqprof.model import Profile
 

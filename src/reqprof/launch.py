@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Never
 
 from reqprof.interface import interface
 from reqprof.record.options import Options, Settings, folder
+from reqprof.store.naming import check_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,7 +94,9 @@ def _checked(name: str, value: Any) -> Any:
     if name in Options.__annotations__:
         # One by one, so that the message can name the variable.
         Settings(out_dir=Path(), **{name: value})
-    elif name.endswith("_dir"):
+    elif name == "filename_format":
+        check_template(value)
+    else:
         folder(value)
     return value
 

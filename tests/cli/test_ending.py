@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from reqprof.cli import COMMANDS, cli, slowest
 from reqprof.errors import NotFound, ReqprofError, UsageError
 
-from .making import put, put_damaged
+from .making import put, put_damaged, put_rubbish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +135,8 @@ def test_a_process_that_ctrl_c_hits_ends_with_130_and_no_traceback(
 ) -> None:
     code = (
         "import time; from reqprof.cli import main, slowest;"
-        "slowest.rank = lambda *_: (print('ready', flush=True), time.sleep(60)); main()"
+        "slowest.rank = lambda *_: [print('ready', flush=True), *map(time.sleep, [.05] * 600)];"
+        "main()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, "slowest", str(tmp_path)],
@@ -157,8 +158,9 @@ def test_a_process_that_ctrl_c_hits_ends_with_130_and_no_traceback(
 def test_a_reader_that_goes_away_is_no_error(
     environment: dict[str, str], tmp_path: Path, words: list[str], lines: int
 ) -> None:
-    for number in range(3):
-        put(tmp_path / "profiles", route="/" + "x" * 60_000 + str(number))
+    long = "/" + "x" * 60_000  # more than a pipe holds until it is read
+    for _ in range(3):
+        put(tmp_path / "profiles", route=long, path=long, labels={"long": long})
     process = subprocess.Popen(
         [sys.executable, "-m", "reqprof", *words],
         cwd=tmp_path,
@@ -245,7 +247,8 @@ def on_terminal(
     os.close(ours)
     process.wait(timeout=30)
     text = shown.decode().replace("\r\n", "\n")
-    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines(), text
+    # A line that is wiped to be written anew counts as one that ended.
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.replace("\r", "\n")).splitlines(), text
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
@@ -267,6 +270,20 @@ def test_no_row_is_wider_than_the_terminal(
     at = next(number for number, line in enumerate(lines) if re.match(r"rank|count|ncalls", line))
     assert len(lines) > at + 1
     assert max(map(len, lines[at:])) <= columns, lines
+
+
+def test_a_bar_on_a_terminal_does_not_cut_into_messages(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    for _ in range(101):
+        put(tmp_path / "profiles", size=2)
+    put_rubbish(tmp_path / "profiles", "50.prof")
+
+    lines, text = on_terminal(environment, tmp_path, 120, "merge", "--prof", "-o", "all.prof")
+
+    assert "Reading profiles" in text
+    assert any(line.startswith("reqprof: skipped profiles/50.prof: ") for line in lines), lines
+    assert "wrote all.prof: 101 requests" in lines
 
 
 def test_errors_are_red_on_a_terminal_unless_colour_is_unwanted(

@@ -71,7 +71,7 @@ def test_a_guess_of_an_endless_path_is_short() -> None:
 @given(st.text(max_size=300))
 def test_a_guess_never_fails_and_is_its_own_guess(path: str) -> None:
     folded = route.guess(path)
-    assert route.guess(folded) == folded[:200]
+    assert len(folded) > 200 or route.guess(folded) == folded
 
 
 @settings(deadline=None, max_examples=50)
@@ -201,9 +201,13 @@ def connect(profiles: Profiles, app: Any, path: str) -> Found:
         pass
 
     scope = {
-        **{"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": ""},
-        **{"query_string": b"", "headers": [(b"host", b"x")], "scheme": "ws"},
-        **{"subprotocols": [], "client": ("127.0.0.1", 1), "server": ("x", 80), "state": {}},
+        "type": "websocket",
+        "path": path,
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"testserver")],
+        "subprotocols": [],
+        "state": {},
     }
     asyncio.run(middleware(scope, receive, send))
     return facts(profiles, middleware)
@@ -317,9 +321,6 @@ class TestStarlette:
 
     def test_a_method_that_is_not_allowed_still_has_its_route(self, profiles: Profiles) -> None:
         app = self.app()
-
-        async def post(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "method": "POST"}, receive, send)
 
         # The scope that the middleware sees is the very one that Starlette writes to.
         async def posted(scope: Any, receive: Any, send: Any) -> None:
@@ -461,6 +462,20 @@ class TestFastAPI:
         assert facts(profiles, layer) == ("/api/v1/in/{tenant}/items/{item}", False)
 
 
+DJANGO = [
+    ("/", 200, ("/", False)),
+    ("/users/7/", 200, ("/users/<int:user>/", False)),
+    ("/later/7/", 200, ("/later/<int:user>/", False)),
+    ("/fail/7/", 500, ("/fail/<int:number>/", False)),
+    ("/archive/2024/", 200, ("/archive/(?P<year>[0-9]{4})/$", False)),
+    ("/shops/x/items/7/", 200, ("/shops/<slug:shop>/items/<int:item>/", False)),
+    ("/shops/x/", 200, ("/shops/<slug:shop>/", False)),
+    ("/shops/x/old/1999/", 200, ("/shops/<slug:shop>/old/(?P<year>[0-9]{4})/$", False)),
+    ("/en-us/about/7/", 200, ("/en-us/about/<int:page>/", False)),
+    ("/nothing/7/", 404, ("/nothing/{id}/", True)),
+]
+
+
 class TestDjango:
     @pytest.fixture(autouse=True)
     def _urls(self) -> Iterator[None]:
@@ -503,21 +518,8 @@ class TestDjango:
         with override_settings(ROOT_URLCONF=urls, USE_I18N=True, DEBUG_PROPAGATE_EXCEPTIONS=False):
             yield
 
-    CASES = [
-        ("/", 200, ("/", False)),
-        ("/users/7/", 200, ("/users/<int:user>/", False)),
-        ("/later/7/", 200, ("/later/<int:user>/", False)),
-        ("/fail/7/", 500, ("/fail/<int:number>/", False)),
-        ("/archive/2024/", 200, ("/^archive/(?P<year>[0-9]{4})/$", False)),
-        ("/shops/x/items/7/", 200, ("/shops/<slug:shop>/items/<int:item>/", False)),
-        ("/shops/x/", 200, ("/shops/<slug:shop>/", False)),
-        ("/shops/x/old/1999/", 200, ("/shops/<slug:shop>/^old/(?P<year>[0-9]{4})/$", False)),
-        ("/en-us/about/7/", 200, ("/en-us/about/<int:page>/", False)),
-        ("/nothing/7/", 404, ("/nothing/{id}/", True)),
-    ]
-
     @pytest.mark.filterwarnings("ignore")  # Django logs what fails, in many words
-    @pytest.mark.parametrize(("path", "status", "found"), CASES)
+    @pytest.mark.parametrize(("path", "status", "found"), DJANGO)
     def test_the_pattern_is_the_route_under_wsgi(
         self, profiles: Profiles, path: str, status: int, found: Found
     ) -> None:
@@ -530,7 +532,7 @@ class TestDjango:
         assert (response.status_code, facts(profiles, middleware)) == (status, found)
 
     @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize(("path", "status", "found"), CASES)
+    @pytest.mark.parametrize(("path", "status", "found"), DJANGO)
     def test_and_under_asgi(self, profiles: Profiles, path: str, status: int, found: Found) -> None:
         from django.core.handlers.asgi import ASGIHandler
 

@@ -81,7 +81,7 @@ def cli() -> None:
     that writes cProfile's files.
 
     Exit status: 0 done, 1 something could not be read (it is named, the rest is done), 2 wrong
-    usage, 3 a file, folder or request that is not there.
+    usage, 3 nothing there: no such file, folder or request, an empty folder, no match.
     """
 
 

@@ -94,9 +94,9 @@ def format_moment(moment: float) -> str:
 
 
 def _minutes(seconds: int) -> str:
-    minutes, seconds = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes}m{seconds:02d}s"
+    if seconds < 3600:
+        return f"{seconds // 60}m{seconds % 60:02d}s"
+    minutes = round(seconds / 60)
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 

@@ -70,7 +70,9 @@ def printable(text: str) -> str:
 
 def say(message: str) -> None:
     """One line on stderr."""
-    click.echo(printable(message), err=True)
+    if sys.stderr is not None:
+        # Not by click, which writes past the bar that rich may be drawing there.
+        sys.stderr.write(printable(message) + "\n")
 
 
 def complain(message: str) -> None:

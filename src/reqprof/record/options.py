@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from reqprof.record.engines.cprofile import CLOCKS
+from reqprof.record.engines.lsprof import CLOCKS
 from reqprof.record.rules import Sample, Sampling
 from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 

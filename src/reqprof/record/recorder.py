@@ -18,6 +18,7 @@ from reqprof.model import Request
 from reqprof.record import route
 from reqprof.record.counters import Counters
 from reqprof.record.engines import Unavailable, cprofile
+from reqprof.record.engines.lsprof import now
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.rules import Sampling
 from reqprof.store.background import BACKGROUND
@@ -116,10 +117,10 @@ class Recorder:
 
     def _find_engine(self) -> Engine:
         if self._engine is None:
-            now = time.monotonic()
-            if now < self._engine_retry:
+            moment = time.monotonic()
+            if moment < self._engine_retry:
                 raise Unavailable("skipped_engine", "the engine's last self-test failed")
-            self._engine_retry = now + _ENGINE_RETRY_SECONDS
+            self._engine_retry = moment + _ENGINE_RETRY_SECONDS
             settings = self.settings
             self._engine = cprofile.engine(builtins=settings.builtins, clock=settings.clock)
         return self._engine
@@ -238,12 +239,12 @@ class Recording:
     def first_byte(self) -> None:
         """The response begins now, unless it has begun."""
         if self._first is None:
-            self._first = cprofile.now()
+            self._first = now()
 
     def last_byte(self) -> None:
         """The response ends now, unless it has ended."""
         if self._last is None:
-            self._last = cprofile.now()
+            self._last = now()
 
     def end(self, error: BaseException | None = None) -> None:
         """The app is done with the request. Only the first call counts."""

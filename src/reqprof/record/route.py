@@ -121,5 +121,5 @@ def from_match(match: Any, mounted: str = "") -> str | None:
     rule, route = getattr(match, "rule", None), getattr(match, "route", None)
     if rule is not None:
         return mounted + str(rule)
-    # Django leaves the first slash out of its patterns.
-    return None if route is None else f"{mounted}/{route}"
+    # Django leaves the first slash out of its patterns, and joins expressions without their "^".
+    return None if route is None else f"{mounted}/{str(route).removeprefix('^')}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Shares of the whole time: frames narrower than the first are not expanded, and returns are
 # solved anew only for those wider than the second.
-_SMALLEST = 1e-6
+_SMALLEST = 5e-5
 _SOLVED = 0.01
 # Functions looked at in all sweeps of one graph, some seconds of work at the very worst.
 _EFFORT = 2_000_000

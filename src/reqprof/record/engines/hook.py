@@ -8,7 +8,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.cprofile import CprofileSession, Stretch, unseen
+from reqprof.record.engines.lsprof import CprofileSession, Stretch, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

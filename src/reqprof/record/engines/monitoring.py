@@ -19,7 +19,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.cprofile import CprofileSession, Stretch
+from reqprof.record.engines.lsprof import CprofileSession, Stretch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
