@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import TYPE_CHECKING
@@ -202,13 +203,15 @@ def test_a_file_in_place_of_a_folder_is_wrong_usage(reqprof: Reqprof, tmp_path: 
     assert f"reqprof show {path}" in result.stderr
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
-def test_an_unreadable_folder_ends_with_3(reqprof: Reqprof, folder: Path) -> None:
-    folder.chmod(0)
-    try:
-        result = reqprof("slowest", folder)
-    finally:
-        folder.chmod(0o700)
+def test_an_unreadable_folder_ends_with_3(
+    reqprof: Reqprof, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: object) -> None:  # by hand, since root may read everything
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    result = reqprof("slowest", "profiles")
 
     assert result.exit_code == 3
     assert result.stderr.count("\n") == 1
+    assert "profiles: cannot be listed: Permission denied" in result.stderr

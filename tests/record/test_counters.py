@@ -77,6 +77,20 @@ def test_each_kind_of_trouble_is_told_with_its_first_reason(
     assert counters.as_dict() == {"unwritten": 2, "failed_begin": 1}
 
 
+def test_a_log_handler_that_raises_keeps_its_trouble_to_itself() -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ZeroDivisionError
+
+    counters, handler = Counters(), Broken()
+    logging.getLogger("reqprof").addHandler(handler)
+    try:
+        counters.trouble("dropped", "full")
+    finally:
+        logging.getLogger("reqprof").removeHandler(handler)
+    assert counters.as_dict() == {"dropped": 1}
+
+
 def test_one_middlewares_trouble_is_not_the_others(caplog: pytest.LogCaptureFixture) -> None:
     for counters in (Counters(), Counters()):
         counters.trouble("dropped", "full")

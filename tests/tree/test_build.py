@@ -26,10 +26,7 @@ few = settings(max_examples=120, deadline=None)
 
 
 def check(root: Node, stats: Stats) -> None:
-    """Time is kept, widths add up, parents call their children, and no path has a function twice.
-
-    Invariants 1 to 4 of the design's research.
-    """
+    """Time is kept, widths add up, parents call their children, no function twice on a path."""
     whole = time(stats)
     assert root.function == ROOT
     assert root.total == pytest.approx(whole, rel=1e-9, abs=1e-12)
@@ -62,7 +59,7 @@ def test_any_calls_keep_time_and_edges(trace: list[Event]) -> None:
 @few
 @given(TREES)
 def test_calls_with_one_caller_each_are_reproduced(trace: list[Event]) -> None:
-    """Invariant 6, with calls and the mark of exactness, and with no budget at all."""
+    """Stacks, calls and the mark of exactness, without any budget."""
     expected = truth(trace)
     root = build(expected.stats, budget=0)
     check(root, expected.stats)
@@ -74,7 +71,7 @@ def test_calls_with_one_caller_each_are_reproduced(trace: list[Event]) -> None:
 @few
 @given(ACYCLIC)
 def test_edges_add_up_without_recursion(trace: list[Event]) -> None:
-    """Invariant 5: over all stacks, each edge has the self time, width and calls it had."""
+    """Over all stacks, each edge has the self time, width and calls it had."""
     stats = truth(trace).stats
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growth, "_SMALLEST", 0.0)
@@ -116,7 +113,7 @@ def test_exact_frames_are_true(trace: list[Event]) -> None:
 @few
 @given(TRACES)
 def test_order_of_the_table_does_not_matter(trace: list[Event]) -> None:
-    """Invariant 8, to the last bit."""
+    """The trees are equal to the last bit."""
     stats = truth(trace).stats
     assert build(shuffled(stats)).rows() == build(stats).rows()
 
@@ -132,7 +129,7 @@ def test_recorded_inputs(name: str) -> None:
 
 @pytest.mark.parametrize("budget", [0, 1, 50, 3000])
 def test_budget_bounds_the_guesses(budget: int) -> None:
-    """Invariant 7: 29 functions with 16,384 stacks stay within the budget and one's callees."""
+    """29 functions with 16,384 stacks stay within the budget and one's callees."""
     stats = load("exp14.prof")
     guesses = [n for _, n in build(stats, budget=budget).walk() if not n.exact and not n.is_rest]
     assert len(guesses) <= budget + 2

@@ -43,7 +43,7 @@ def same(one: Frames, other: Frames) -> bool:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(TRACES, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_order_and_grouping_do_not_matter(traces: list[list[Event]], chance: st.DataObject) -> None:
-    """Invariant 10."""
+    """Sums are equal up to rounding, and no tree that was added is changed."""
     trees = [build(truth(trace).stats) for trace in traces]
     before = [tree.rows() for tree in trees]
     expected = frames(merge(trees))

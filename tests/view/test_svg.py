@@ -127,9 +127,9 @@ def test_small_frames_are_merged_and_it_is_said() -> None:
     assert [said(rect).split("\n")[0] for rect in frames(document)] == [
         "all",
         "big.big",
-        "callees too small to show",
+        "callees too small or too deep to show",
     ]
-    assert any("too small to see" in text for text in texts(document))
+    assert any("Hatched: callees" in text for text in texts(document))
     assert len(frames(parse(render(tree, threshold=0)))) == 102
 
 
@@ -143,6 +143,15 @@ def test_title_and_notes_are_shown_and_told_to_screen_readers() -> None:
     assert description is not None
     assert "12 requests" in description
     assert "Most self time: shop.search 100.0 %" in description
+
+
+def test_the_legend_names_the_app_first_then_the_greatest() -> None:
+    tree = Node(ROOT, 3, 0.0, 6.0)
+    for name, time in (("flask", 2.0), ("jinja2", 3.0)):
+        f = (f"/lib/python3.11/site-packages/{name}/x.py", 1, "f")
+        tree.children[f] = Node(f, 1, time, time)
+    tree.children[function("f")] = Node(function("f"), 1, 1.0, 1.0)
+    assert texts(parse(render(tree)))[1:4] == ["app", "jinja2", "flask"]
 
 
 def test_long_notes_are_wrapped() -> None:

@@ -24,7 +24,7 @@ class CannotWrite(ReqprofError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         hint = ""
-        if isinstance(error, FileNotFoundError):
+        if not path.parent.exists():
             hint = f"; make the folder first: mkdir -p {path.parent}"
         super().__init__(f"cannot write {path}: {error.strerror}{hint}")
 

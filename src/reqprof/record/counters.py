@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 import weakref
+from contextlib import suppress
 
 logger = logging.getLogger("reqprof")
 
@@ -40,7 +41,8 @@ class Counters:
             told = name in self._told
             self._told.add(name)
         if not told:
-            logger.warning("%s: %s (further ones are only counted)", name, why)
+            with suppress(Exception):  # of a handler that the app has set up
+                logger.warning("%s: %s (further ones are only counted)", name, why)
 
     def as_dict(self) -> dict[str, int]:
         """A copy of the counts."""

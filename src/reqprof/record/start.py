@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Unpack
 
 from reqprof.record.options import Options, Settings, folder
@@ -57,4 +58,5 @@ def serving() -> bool:
 
 def off(error: Exception) -> None:
     """Say that a middleware built while serving does nothing, and why."""
-    logger.error("nothing is profiled: %s", error)
+    with suppress(Exception):  # of a handler that the app has set up
+        logger.error("nothing is profiled: %s", error)

@@ -38,8 +38,11 @@ def from_entries(entries: Iterable[Any], hidden: Callable[[CodeType], bool]) -> 
     seconds add up to those of their entries.
     """
     counted: list[Counted] = list(entries)
-    concealed = [e for e in counted if type(e[0]) is not str and hidden(cast("CodeType", e[0]))]
-    return _table(_without(counted, concealed) if concealed else counted)
+    stats = _table(counted)
+    for code, *_ in counted:
+        if not isinstance(code, str) and hidden(code):
+            _conceal(stats, _label(code))
+    return stats
 
 
 def combine(tables: Iterable[Table]) -> Stats:
@@ -144,12 +147,8 @@ def _table(entries: Sequence[Counted]) -> Stats:
             callers = callers_of.get(id(callee))
             if callers is None:
                 continue  # a call that was still running: it has no row
-            edge = callers.get(caller)
-            if edge is None:
-                callers[caller] = (nc, nc - recursive, tt, ct)
-            else:
-                a, b, c, d = edge
-                callers[caller] = (a + nc, b + nc - recursive, c + tt, d + ct)
+            made = (nc, nc - recursive, tt, ct)
+            callers[caller] = made if caller not in callers else _plus(callers[caller], made)
     return stats
 
 
@@ -159,57 +158,41 @@ def _label(code: CodeType | str) -> Function:
     return (code.co_filename, code.co_firstlineno, code.co_name)
 
 
-def _without(entries: Sequence[Counted], concealed: Sequence[Counted]) -> list[Counted]:
-    """Eliminate the concealed functions one by one, each time joining its callers to its callees.
+def _conceal(stats: Stats, function: Function) -> None:
+    """Take one function out of the table, joining its callers to what it called.
 
-    Calls of one that came from outside the profile take their share of what it called along.
+    Calls of it that came from outside the profile take their share of what it called along.
     """
-    made: dict[int, list[Call]] = {id(code): list(calls or ()) for code, *_, calls in concealed}
-    gone = set(made)
-    callers = _callers(entries, gone)
-    for code, nc, *_ in concealed:
-        node = id(code)
-        ways = callers.pop(node)
-        outside = max(0, nc - sum(ways.values()))
-        ways.pop(node, None)
-        for others in callers.values():
-            others.pop(node, None)
-        for call in made.pop(node):
-            callee = id(call[0])
-            if callee == node:
-                continue
-            # The share of the calls from outside comes last, where zip leaves it off.
-            for caller, part in zip(ways, _split(call, [*ways.values(), outside]), strict=False):
-                if part[1]:
-                    made.setdefault(caller, []).append(part)
-                    if callee in callers:
-                        callers[callee][caller] = callers[callee].get(caller, 0) + part[1]
+    if function not in stats:
+        return  # the same label a second time
+    _, nc, _, _, ways = stats.pop(function)
+    outside = max(0, nc - sum(edge[0] for edge in ways.values()))
+    ways.pop(function, None)
+    # The share of the calls from outside comes last, where zip leaves it off.
+    weights = [*(edge[0] for edge in ways.values()), outside]
+    for *_, callers in stats.values():
+        edge = callers.pop(function, None)
+        if edge is None:
+            continue
+        for caller, part in zip(ways, _split(edge, weights), strict=False):
+            if part[0]:
+                callers[caller] = _plus(callers.get(caller), part)
+
+
+def _plus(edge: Edge | None, more: Edge) -> Edge:
+    if edge is None:
+        return more
+    return edge[0] + more[0], edge[1] + more[1], edge[2] + more[2], edge[3] + more[3]
+
+
+def _split(edge: Edge, weights: Sequence[int]) -> list[Edge]:
+    """Share an edge out: whole calls by weight, seconds by the calls that each share got."""
+    nc, cc, tt, ct = edge
+    primitive = _portions(cc, weights)
+    repeated = _portions(nc - cc, weights)
     return [
-        (*entry[:5], [*(entry[5] or ()), *made.get(id(entry[0]), ())])
-        for entry in entries
-        if id(entry[0]) not in gone
-    ]
-
-
-def _callers(entries: Sequence[Counted], functions: set[int]) -> dict[int, dict[int, int]]:
-    """For each of ``functions``, how often each caller called it."""
-    callers: dict[int, dict[int, int]] = {function: {} for function in functions}
-    for code, *_, calls in entries:
-        for callee, nc, *_ in calls or ():
-            if id(callee) in functions:
-                callers[id(callee)][id(code)] = nc
-    return callers
-
-
-def _split(call: Call, weights: Sequence[int]) -> list[Call]:
-    """Share a call out: whole calls by weight, seconds by the calls that each share got."""
-    code, nc, recursive, ct, tt = call
-    repeated = _portions(recursive, weights)
-    primitive = _portions(nc - recursive, weights)
-    counts = [a + b for a, b in zip(repeated, primitive, strict=True)]
-    return [
-        (code, count, again, ct * (count / nc), tt * (count / nc))
-        for count, again in zip(counts, repeated, strict=True)
+        (own + again, own, tt * ((own + again) / nc), ct * ((own + again) / nc))
+        for own, again in zip(primitive, repeated, strict=True)
         if nc
     ]
 

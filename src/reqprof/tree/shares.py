@@ -14,8 +14,8 @@ Row = list[tuple[int, float]]
 
 Matrix = list[list[float]]
 
-# All found by comparing with recorded stacks of Flask and Django requests: sharpening the fit
-# from 1 to 4 took 9 % off the time on wrong stacks, the hint from equal counts 5 %.
+# Found by comparing with recorded stacks of Flask and Django requests: the fit took 5 to 9 % off
+# the time on wrong stacks, the hint from equal counts another 1 to 5 %.
 _SHARPNESS = 4
 _SAME_COUNT = 10.0
 _ROUNDS = 8

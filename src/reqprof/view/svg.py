@@ -81,7 +81,7 @@ def _small_print(tree: Node, shown: Node) -> str:
         part
         for part in (
             trust(tree),
-            "Frames too small to see are merged into hatched ones." if merged else "",
+            "Hatched: callees too small or too deep to show." if merged else "",
             "No time was recorded." if tree.total <= 0 else "",
         )
         if part
@@ -94,13 +94,13 @@ def _wrapped(lines: Iterable[str], width: float) -> list[str]:
 
 
 def _legend(boxes: Sequence[Box]) -> list[str]:
-    """The packages in the picture by their self time, the greatest first."""
+    """The packages in the picture: the app first, then by self time, the greatest first."""
     times: dict[str, float] = {}
     for box in boxes[1:]:
         if not box.node.is_rest:
             package = names.package(box.node.function)
             times[package] = times.get(package, 0.0) + box.node.self_time
-    return sorted(times, key=lambda package: (-times[package], package))
+    return sorted(times, key=lambda package: (package != names.APP, -times[package], package))
 
 
 def _description(tree: Node, lines: Sequence[str]) -> str:
@@ -197,7 +197,9 @@ class _Drawing:
             self._text(left + 3, baseline, text, "")
 
     def _facts(self, node: Node) -> str:
-        name = "callees too small to show" if node.is_rest else names.label(node.function)
+        name = (
+            "callees too small or too deep to show" if node.is_rest else names.label(node.function)
+        )
         facts = f"total {seconds(node.total)} ({percent(node.total, self.total)})"
         if not node.is_rest:
             facts += f", self {seconds(node.self_time)}"
