@@ -53,14 +53,19 @@ def combine(tables: Iterable[Table]) -> Stats:
     :func:`with_edges`). The garbage collector is paused meanwhile, also while an iterator loads
     the tables.
     """
-    total: dict[Function, list[Any]] = {}
     with collector_paused():
-        for table in tables:
-            _add(total, table)
-        return {
-            function: (cc, nc, tt, ct, {caller: tuple(edge) for caller, edge in callers.items()})
-            for function, (cc, nc, tt, ct, callers) in total.items()
-        }
+        return add_up(tables)
+
+
+def add_up(tables: Iterable[Table]) -> Stats:
+    """As :func:`combine`, but the collector, which is the app's, is left alone."""
+    total: dict[Function, list[Any]] = {}
+    for table in tables:
+        _add(total, table)
+    return {
+        function: (cc, nc, tt, ct, {caller: tuple(edge) for caller, edge in callers.items()})
+        for function, (cc, nc, tt, ct, callers) in total.items()
+    }
 
 
 def with_edges(table: Table) -> Stats:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import reqprof
-from reqprof.store.stats import combine, from_entries
+from reqprof.store.stats import add_up, from_entries
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -78,7 +78,7 @@ class CprofileSession:
 
     def finish(self) -> Stats:
         tables = [from_entries(entries, _own) for entries in self.entries()]
-        return tables[0] if len(tables) == 1 else combine(tables)
+        return tables[0] if len(tables) == 1 else add_up(tables)
 
 
 def _own(code: CodeType) -> bool:
