@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from reqprof.model import Edge, Function, Stats
+from reqprof.model import Edge, Entry, Function, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,9 +39,12 @@ def from_entries(entries: Iterable[Any], hidden: Callable[[CodeType], bool]) -> 
     """
     counted: list[Counted] = list(entries)
     stats = _table(counted)
-    for code, *_ in counted:
-        if not isinstance(code, str) and hidden(code):
-            _conceal(stats, _label(code))
+    codes = [entry[0] for entry in counted if type(entry[0]) is not str]
+    concealed = dict.fromkeys(_label(code) for code in codes if hidden(cast("CodeType", code)))
+    names = concealed.keys()
+    called = [row[4] for row in stats.values() if not names.isdisjoint(row[4])]
+    for function in concealed:
+        _conceal(function, stats.pop(function), called)
     return stats
 
 
@@ -133,7 +136,7 @@ def _table(entries: Sequence[Counted]) -> Stats:
     callers_of: dict[int, dict[Function, Edge]] = {}
     names: dict[int, Function] = {}
     for code, nc, recursive, ct, tt, _ in entries:
-        function = names[id(code)] = _label(code)
+        names[id(code)] = function = _label(code)
         row = stats.get(function)
         if row is None:
             stats[function] = row = (nc - recursive, nc, tt, ct, {})
@@ -152,8 +155,10 @@ def _table(entries: Sequence[Counted]) -> Stats:
             callers = callers_of.get(id(callee))
             if callers is None:
                 continue  # a call that was still running: it has no row
-            made = (nc, nc - recursive, tt, ct)
-            callers[caller] = made if caller not in callers else _plus(callers[caller], made)
+            edge = (nc, nc - recursive, tt, ct)
+            known = callers.setdefault(caller, edge)
+            if known is not edge:
+                callers[caller] = _plus(known, edge)
     return stats
 
 
@@ -163,30 +168,26 @@ def _label(code: CodeType | str) -> Function:
     return (code.co_filename, code.co_firstlineno, code.co_name)
 
 
-def _conceal(stats: Stats, function: Function) -> None:
-    """Take one function out of the table, joining its callers to what it called.
+def _conceal(function: Function, row: Entry, called: list[dict[Function, Edge]]) -> None:
+    """Join the callers of a function to what it called, whose callers are among ``called``.
 
     Calls of it that came from outside the profile take their share of what it called along.
     """
-    if function not in stats:
-        return  # the same label a second time
-    _, nc, _, _, ways = stats.pop(function)
+    _, nc, _, _, ways = row
     outside = max(0, nc - sum(edge[0] for edge in ways.values()))
     ways.pop(function, None)
     # The share of the calls from outside comes last, where zip leaves it off.
     weights = [*(edge[0] for edge in ways.values()), outside]
-    for *_, callers in stats.values():
+    for callers in called:
         edge = callers.pop(function, None)
         if edge is None:
             continue
         for caller, part in zip(ways, _split(edge, weights), strict=False):
             if part[0]:
-                callers[caller] = _plus(callers.get(caller), part)
+                callers[caller] = _plus(callers.get(caller, (0, 0, 0.0, 0.0)), part)
 
 
-def _plus(edge: Edge | None, more: Edge) -> Edge:
-    if edge is None:
-        return more
+def _plus(edge: Edge, more: Edge) -> Edge:
     return edge[0] + more[0], edge[1] + more[1], edge[2] + more[2], edge[3] + more[3]
 
 
