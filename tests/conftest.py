@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import pstats
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from reqprof.store import reader
+from reqprof.store.background import BACKGROUND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from reqprof.model import Profile
@@ -93,16 +96,28 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLAMEPROF", raising=False)
 
 
+def still_on() -> list[object]:
+    """What is left of the engine's hold on the interpreter."""
+    monitoring = getattr(sys, "monitoring", None)
+    tools = [monitoring.get_tool(tool) for tool in (3, 4)] if monitoring else []
+    return [hold for hold in (sys.getprofile(), *tools) if hold is not None]
+
+
 @pytest.fixture
 def no_more() -> Callable[[], None]:
     """Checks that nothing of the engine stays on when no request is in flight."""
 
     def check() -> None:
-        import sys
-
-        assert sys.getprofile() is None
-        monitoring = getattr(sys, "monitoring", None)
-        if monitoring is not None:
-            assert [monitoring.get_tool(tool) for tool in (3, 4)] == [None, None]
+        assert still_on() == []
 
     return check
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_on() -> Iterator[None]:
+    """A test that leaves a request in flight slows all that follow."""
+    yield
+    if still_on():
+        gc.collect()
+        BACKGROUND.drain(10)
+    assert still_on() == []

@@ -172,8 +172,11 @@ def test_an_exception_passes_and_is_a_fact(profiles: Profiles) -> None:
 
 
 def test_cancellation_reaches_the_app_and_its_cleanup_is_recorded(profiles: Profiles) -> None:
+    began = asyncio.Event()
+
     async def app(scope: Any, receive: Any, send: Any) -> None:
         try:
+            began.set()
             await asyncio.sleep(60)
         finally:
             await work(4)
@@ -182,6 +185,7 @@ def test_cancellation_reaches_the_app_and_its_cleanup_is_recorded(profiles: Prof
 
     async def serve() -> None:
         task = asyncio.ensure_future(middleware(scope(), receive, Server().send))
+        await began.wait()
         await asyncio.sleep(0.01)
         task.cancel("enough")
         with pytest.raises(asyncio.CancelledError) as caught:

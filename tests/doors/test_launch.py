@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
+import importlib.util
+import inspect
 import logging
 import os
 import re
 import subprocess
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import reqprof.wsgi
 from reqprof import launch
+from reqprof.record.options import Settings
 from reqprof.store import reader
 from tests.servers import served
 
@@ -52,65 +56,78 @@ def broken():
     raise RuntimeError("the factory failed")
 """
 
-ASK = """
-def ask(app, path="/users/7"):
+
+def ask(app: Any, path: str = "/users/7") -> str:
     body = app({"REQUEST_METHOD": "GET", "PATH_INFO": path}, lambda status, headers: None)
     text = b"".join(body)
-    if hasattr(body, "close"):
-        body.close()
+    getattr(body, "close", lambda: None)()
     return text.decode()
 
-def ask_asgi(app, path="/users/7"):
-    import asyncio
-    sent = []
-    async def send(message):
+
+def ask_asgi(app: Any, path: str = "/users/7") -> str:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
         sent.append(message)
+
     scope = {"type": "http", "method": "GET", "path": path, "headers": []}
     asyncio.run(app(scope, None, send))
-    return sent[-1]["body"].decode()
-"""
+    return str(sent[-1]["body"].decode())
 
 
 class Program:
-    """Runs code beside a module ``shop``, with no variables of ours but those given."""
+    """A module ``shop`` in a program of its own, with no variables of ours but those given."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "shop.py").write_text(SHOP)
 
-    def environ(self, **variables: str) -> dict[str, str]:
-        paths = os.pathsep.join([str(self.folder), *sys.path])
-        clean = {name: value for name, value in os.environ.items() if "REQPROF" not in name}
-        return {**clean, "PYTHONPATH": paths, **variables}
-
     def run(self, code: str, **variables: str) -> tuple[int, str, str]:
+        """Exit status, standard output and standard error."""
+        clean = {name: value for name, value in os.environ.items() if "REQPROF" not in name}
+        paths = os.pathsep.join([str(self.folder), *sys.path])
+        asking = "\n".join(["import asyncio", *map(inspect.getsource, (ask, ask_asgi)), code])
         done = subprocess.run(
-            [sys.executable, "-c", ASK + textwrap.dedent(code)],
+            [sys.executable, "-c", f"from __future__ import annotations\n{asking}"],
             cwd=self.folder,
-            env=self.environ(**variables),
+            env={**clean, "PYTHONPATH": paths, **variables},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        return done.returncode, done.stdout.strip(), done.stderr
-
-    def says(self, code: str, **variables: str) -> str:
-        """What the code prints; it must end well and complain of nothing."""
-        status, said, complaint = self.run(code, **variables)
-        assert (status, complaint) == (0, "")
-        return said
-
-    def fails(self, code: str, **variables: str) -> str:
-        """The last line of the traceback."""
-        status, _, complaint = self.run(code, **variables)
-        assert status == 1
-        return complaint.strip().splitlines()[-1]
+        return done.returncode, done.stdout.strip(), done.stderr.strip()
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     return Program(tmp_path)
+
+
+class Here:
+    """The same in this process: what ``reqprof.launch`` is to a server that imports it first."""
+
+    def __init__(self, program: Program, patch: pytest.MonkeyPatch) -> None:
+        self.folder = program.folder
+        self._patch = patch
+        patch.syspath_prepend(self.folder)
+        patch.chdir(self.folder)
+
+    def launch(self, **variables: str) -> Any:
+        for name, value in variables.items():
+            self._patch.setenv(name, value)
+        spec = importlib.util.find_spec("reqprof.launch")
+        assert spec is not None
+        assert spec.loader is not None
+        module: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+@pytest.fixture
+def here(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
+    yield Here(program, monkeypatch)
+    sys.modules.pop("shop", None)
 
 
 def left(folder: Path) -> list[tuple[str | None, int | None]]:
@@ -119,16 +136,10 @@ def left(folder: Path) -> list[tuple[str | None, int | None]]:
 
 
 class TestLoad:
-    @pytest.fixture(autouse=True)
-    def _shop(self, program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        monkeypatch.syspath_prepend(program.folder)
-        yield
-        sys.modules.pop("shop", None)
-
     @pytest.mark.parametrize(
         "name", ["shop:app", "shop", "shop:", "shop:create()", "shop:nested.app"]
     )
-    def test_an_app_by_its_name(self, name: str) -> None:
+    def test_an_app_by_its_name(self, here: Here, name: str) -> None:
         found = launch.load(name)
         assert (found.__module__, found.__name__) == ("shop", "app")
 
@@ -144,88 +155,85 @@ class TestLoad:
             ("shop:broken()", RuntimeError, "^the factory failed$"),
         ],
     )
-    def test_an_app_that_is_not_there(self, name: str, error: type[Exception], said: str) -> None:
+    def test_an_app_that_is_not_there(
+        self, here: Here, name: str, error: type[Exception], said: str
+    ) -> None:
         with pytest.raises(error, match=said):
             launch.load(name)
 
 
 class TestApp:
-    @pytest.mark.parametrize("name", ["shop:app", "shop:disguised"])
-    def test_a_wsgi_app_by_its_name(self, program: Program, name: str) -> None:
+    def test_a_wsgi_app_by_its_name(self, program: Program) -> None:
         code = "from reqprof.launch import wsgi; print(ask(wsgi))"
-        assert program.says(code, REQPROF_APP=name) == "shop"
+        assert program.run(code, REQPROF_APP="shop:app") == (0, "shop", "")
         assert left(program.folder / "profiles") == [("/users/7", 200)]
 
     def test_an_asgi_app_by_its_name(self, program: Program) -> None:
         code = "import reqprof.launch; print(ask_asgi(reqprof.launch.asgi))"
-        assert program.says(code, REQPROF_APP="shop:asgi") == "shop"
+        assert program.run(code, REQPROF_APP="shop:asgi") == (0, "shop", "")
         assert left(program.folder / "profiles") == [("/users/7", 200)]
 
-    def test_as_the_servers_find_it(self, program: Program) -> None:
-        code = """
-        import importlib, shop
-        module = importlib.import_module("reqprof.launch")  # gunicorn, uvicorn
+    def test_a_server_finds_what_it_asks_for(self, here: Here) -> None:
+        module = here.launch(REQPROF_APP="shop:app")
         assert "wsgi" in vars(module)  # uWSGI looks there
         assert "asgi" not in vars(module)
-        assert module.wsgi is module.wsgi is getattr(module, "wsgi")
-        assert type(module.wsgi).__module__ == "reqprof.wsgi"
-        assert module.wsgi.app is shop.app
-        """
-        program.says(code, REQPROF_APP="shop:app")
+        assert type(module.wsgi) is reqprof.wsgi.ProfilerMiddleware
+        assert module.wsgi.app is importlib.import_module("shop").app
 
-    def test_a_factory_is_called_once(self, program: Program) -> None:
-        code = "from reqprof.launch import wsgi; import shop; ask(wsgi); print(shop.made)"
-        assert program.says(code, REQPROF_APP="shop:create()") == "[True]"
+    def test_an_app_in_disguise_is_what_the_server_takes_it_for(self, here: Here) -> None:
+        module = here.launch(REQPROF_APP="shop:disguised")
+        assert not {"wsgi", "asgi"} & set(vars(module))
+        assert ask(module.wsgi) == "shop"
+        assert module.wsgi is module.wsgi
 
-    def test_switched_off_it_serves_and_records_nothing(self, program: Program) -> None:
-        code = "from reqprof.launch import wsgi; print(ask(wsgi), wsgi.counters)"
-        said = program.says(code, REQPROF_APP="shop:app", REQPROF_ENABLED="0")
-        assert said == "shop {}"
-        assert not (program.folder / "profiles").exists()
+    def test_a_factory_is_called_once(self, here: Here) -> None:
+        module = here.launch(REQPROF_APP="shop:create()")
+        assert ask(module.wsgi) == ask(module.wsgi) == "shop"
+        assert importlib.import_module("shop").made == [True]
 
-    def test_an_import_without_an_app_is_no_error_until_a_server_asks(
-        self, program: Program
-    ) -> None:
-        program.says("import reqprof.launch; reqprof.launch.load")
-        told = program.fails("from reqprof.launch import wsgi")
-        assert "REQPROF_APP=module:attribute" in told
+    def test_switched_off_it_serves_and_records_nothing(self, here: Here) -> None:
+        module = here.launch(REQPROF_APP="shop:app", REQPROF_ENABLED="0")
+        assert (ask(module.wsgi), module.wsgi.counters) == ("shop", {})
+        assert module.wsgi.flush()
+        assert not (here.folder / "profiles").exists()
+
+    def test_an_import_without_an_app_is_no_error_until_a_server_asks(self, here: Here) -> None:
+        module = here.launch()
+        for name in ("wsgi", "asgi"):
+            with pytest.raises(ValueError, match=r"^set REQPROF_APP=module:attribute"):
+                getattr(module, name)
 
     @pytest.mark.parametrize(
         ("name", "said"),
         [
-            ("", "ValueError: set REQPROF_APP=module:attribute"),
-            ("shop:nothing", "ValueError: shop has no 'nothing', which 'shop:nothing' asks for"),
+            ("", "^set REQPROF_APP=module:attribute"),
+            ("shop:nothing", "^shop has no 'nothing', which 'shop:nothing' asks for$"),
         ],
     )
     def test_an_app_that_is_not_there_stops_the_server_at_the_import(
-        self, program: Program, name: str, said: str
+        self, here: Here, name: str, said: str
     ) -> None:
-        assert program.fails("import reqprof.launch", REQPROF_APP=name).startswith(said)
+        with pytest.raises(ValueError, match=said):
+            here.launch(REQPROF_APP=name)
 
     @pytest.mark.parametrize(
         ("name", "asked", "right"), [("shop:app", "asgi", "wsgi"), ("shop:asgi", "wsgi", "asgi")]
     )
     def test_the_wrong_door_is_told_with_the_right_one(
-        self, program: Program, name: str, asked: str, right: str
+        self, here: Here, name: str, asked: str, right: str
     ) -> None:
-        told = program.fails(f"from reqprof.launch import {asked}", REQPROF_APP=name)
-        assert f"is {right.upper()}: serve reqprof.launch:{right}" in told
+        module = here.launch(REQPROF_APP=name)
+        with pytest.raises(ValueError, match=f"is {right.upper()}: serve reqprof.launch:{right}"):
+            getattr(module, asked)
 
-    def test_another_attribute_is_none(self, program: Program) -> None:
-        told = program.fails("from reqprof.launch import nothing", REQPROF_APP="shop:app")
-        assert told.startswith("ImportError: cannot import name 'nothing'")
+    def test_another_attribute_is_none(self, here: Here) -> None:
+        with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+            _ = here.launch(REQPROF_APP="shop:app").nothing
 
 
 class TestOptions:
-    def test_they_come_from_variables_of_their_names(self, program: Program) -> None:
-        code = """
-        import dataclasses
-        from reqprof.launch import wsgi
-        ask(wsgi)
-        print({k: str(v) for k, v in dataclasses.asdict(wsgi._recorder.settings).items()})
-        """
-        said = program.says(
-            code,
+    def test_they_come_from_variables_of_their_names(self, here: Here) -> None:
+        module = here.launch(
             REQPROF_APP="shop:app",
             REQPROF_OUT_DIR="elsewhere",
             REQPROF_SAMPLE="1.0",
@@ -239,46 +247,46 @@ class TestOptions:
             REQPROF_STRICT="1",
             REQPROF_FILENAME_FORMAT="{method}.{path}",
         )
-        assert eval(said) == {
-            "out_dir": str(program.folder / "elsewhere"),
-            "sample": "1.0",
-            "max_concurrent": "3",
-            "builtins": "False",
-            "clock": "cpu",
-            "max_files": "12",
-            "max_bytes": str(64 << 20),
-            "min_free": "None",
-            "store_path": "False",
-            "strict": "True",
-        }
-        assert [path.name for path in (program.folder / "elsewhere").glob("*.prof")] == [
-            "GET.unknown.prof"
-        ]
+        assert module.wsgi._recorder.settings == Settings(
+            out_dir=here.folder / "elsewhere",
+            sample=1.0,
+            max_concurrent=3,
+            builtins=False,
+            clock="cpu",
+            max_files=12,
+            max_bytes=64 << 20,
+            min_free=None,
+            store_path=False,
+            strict=True,
+        )
+        assert ask(module.wsgi) == "shop"
+        assert module.wsgi.flush()
+        assert (here.folder / "elsewhere" / "GET.unknown.prof").is_file()
 
     def test_a_bad_value_stops_the_server_and_names_the_variable(self, program: Program) -> None:
-        told = program.fails("import reqprof.launch", REQPROF_APP="shop", REQPROF_SAMPLE="half")
-        assert told.startswith("ValueError: REQPROF_SAMPLE='half' cannot be used")
+        status, said, complaint = program.run(
+            "import reqprof.launch", REQPROF_APP="shop", REQPROF_SAMPLE="half"
+        )
+        assert (status, said) == (1, "")
+        assert complaint.splitlines()[-1].startswith(
+            "ValueError: REQPROF_SAMPLE='half' cannot be used: "
+        )
 
     def test_a_misspelled_variable_is_logged_with_what_may_be_meant(self, program: Program) -> None:
-        status, said, complaint = program.run(
+        assert program.run(
             "from reqprof.launch import wsgi; print(ask(wsgi))",
             REQPROF_APP="shop:app",
             REQPROF_OUTDIR="elsewhere",
-        )
-        assert (status, said) == (0, "shop")
-        assert complaint.strip() == (
-            "REQPROF_OUTDIR is no option of reqprof; did you mean REQPROF_OUT_DIR?"
-        )
+        ) == (0, "shop", "REQPROF_OUTDIR is no option of reqprof; did you mean REQPROF_OUT_DIR?")
 
-    def test_wsgi_alone_has_some_and_asgi_goes_without_them(self, program: Program) -> None:
-        status, said, complaint = program.run(
-            "from reqprof.launch import asgi; print(ask_asgi(asgi))",
-            REQPROF_APP="shop:asgi",
-            REQPROF_FILENAME_FORMAT="{method}",
-        )
-        assert (status, said) == (0, "shop")
-        assert "filename_format is for WSGI apps" in complaint
-        assert len(left(program.folder / "profiles")) == 1
+    def test_wsgi_alone_has_some_and_asgi_goes_without_them(
+        self, here: Here, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        module = here.launch(REQPROF_APP="shop:asgi", REQPROF_FILENAME_FORMAT="{method}")
+        assert "filename_format is for WSGI apps" in caplog.text
+        assert ask_asgi(module.asgi) == "shop"
+        assert module.asgi.flush()
+        assert len(left(here.folder / "profiles")) == 1
 
     @pytest.mark.parametrize(
         ("variable", "text", "value"),
@@ -404,25 +412,22 @@ class TestFlameprof:
             launch.flameprof(text)
         assert capsys.readouterr() == ("", "")
 
-    def test_ours_win_over_its(self, program: Program) -> None:
-        program.says(
-            "from reqprof.launch import wsgi; ask(wsgi)",
-            FLAMEPROF="--wsgi-out-dir theirs --wsgi-format {url} shop:app",
-            REQPROF_OUT_DIR="ours",
+    def test_ours_win_over_its(self, here: Here) -> None:
+        module = here.launch(
+            FLAMEPROF="--wsgi-out-dir theirs --wsgi-format {url} shop:app", REQPROF_OUT_DIR="ours"
         )
-        assert [path.name for path in (program.folder / "ours").iterdir() if path.is_file()] == [
-            "users.7.prof"
-        ]
-        assert not (program.folder / "theirs").exists()
+        assert ask(module.wsgi) == "shop"
+        assert module.wsgi.flush()
+        assert (here.folder / "ours" / "users.7.prof").is_file()
+        assert not (here.folder / "theirs").exists()
 
-    def test_an_app_of_ours_wins_over_its(self, program: Program) -> None:
-        code = "from reqprof.launch import wsgi; print(wsgi.app.__name__)"
-        said = program.says(code, REQPROF_APP="shop:disguised", FLAMEPROF="nowhere:app")
-        assert said == "disguised"
+    def test_an_app_of_ours_wins_over_its(self, here: Here) -> None:
+        module = here.launch(REQPROF_APP="shop:disguised", FLAMEPROF="nowhere:app")
+        assert module.wsgi.app.__name__ == "disguised"
 
-    def test_a_bad_one_stops_the_server(self, program: Program) -> None:
-        told = program.fails("import reqprof.launch", FLAMEPROF="--cpu")
-        assert told.startswith("ValueError: FLAMEPROF='--cpu' cannot be used: ")
+    def test_a_bad_one_stops_the_server(self, here: Here) -> None:
+        with pytest.raises(ValueError, match=r"^FLAMEPROF='--cpu' cannot be used: ."):
+            here.launch(FLAMEPROF="--cpu")
 
 
 def fetch(address: tuple[str, int], path: str) -> tuple[int, bytes]:

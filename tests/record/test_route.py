@@ -573,6 +573,24 @@ def test_an_environment_without_flask_has_no_rule(environ: dict[str, Any]) -> No
     assert route.flask_match(environ) is None
 
 
+def test_what_only_looks_like_a_flask_request_harms_nobody(profiles: Profiles) -> None:
+    class Trap:
+        @property
+        def url_rule(self) -> Any:
+            raise ZeroDivisionError
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        environ["werkzeug.request"] = Trap()
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    middleware = reqprof.ProfilerMiddleware(app, out_dir=profiles.folder)
+    body = middleware({"PATH_INFO": "/x/7"}, lambda *_: None)
+    assert list(body) == [b"ok"]
+    body.close()
+    assert facts(profiles, middleware) == ("/x/{id}", True)
+
+
 def test_frames_without_django_have_no_match() -> None:
     import sys
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from reqprof.store.stats import combine, from_entries, pstats_order, with_edges
+from reqprof.store.stats import add_up, combine, from_entries, pstats_order, with_edges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -524,6 +524,22 @@ def test_the_garbage_collector_is_paused_and_then_as_it_was(enabled: bool) -> No
     finally:
         (gc.enable if was else gc.disable)()
     assert seen == [False, False]
+
+
+def test_the_served_process_keeps_its_collector_running() -> None:
+    seen = []
+
+    def tables() -> Iterator[Stats]:
+        seen.append(gc.isenabled())
+        yield {F: (1, 1, 1.0, 1.0, {})}
+
+    was = gc.isenabled()
+    try:
+        gc.enable()
+        assert add_up(tables()) == {F: (1, 1, 1.0, 1.0, {})}
+    finally:
+        (gc.enable if was else gc.disable)()
+    assert seen == [True]
 
 
 # --- the order

@@ -95,7 +95,7 @@ def flask_match(environ: Mapping[str, Any]) -> Any:
     """
     try:
         return environ["werkzeug.request"].url_rule
-    except (KeyError, AttributeError):
+    except Exception:  # nothing there, or something that only looks like a request
         return None
 
 
@@ -107,7 +107,7 @@ def django_match(frame: FrameType | None) -> Any:
         try:
             if frame.f_globals["__name__"] in _DJANGO_HANDLERS:
                 return frame.f_locals["request"].resolver_match
-        except (KeyError, AttributeError):
+        except Exception:  # noqa: S110  this handler has no request yet
             pass
         frame = frame.f_back
     return None

@@ -62,13 +62,10 @@ def combine(tables: Iterable[Table]) -> Stats:
 
 def add_up(tables: Iterable[Table]) -> Stats:
     """As :func:`combine`, but the collector, which is the app's, is left alone."""
-    total: dict[Function, list[Any]] = {}
+    total: Stats = {}
     for table in tables:
         _add(total, table)
-    return {
-        function: (cc, nc, tt, ct, {caller: tuple(edge) for caller, edge in callers.items()})
-        for function, (cc, nc, tt, ct, callers) in total.items()
-    }
+    return total
 
 
 def with_edges(table: Table) -> Stats:
@@ -98,32 +95,25 @@ def collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _add(total: dict[Function, list[Any]], table: Table) -> None:
-    # The inner loop is where a merge spends its time: lists are changed in place, and a ``try``
-    # costs nothing as long as nothing is raised.
+def _add(total: Stats, table: Table) -> None:
+    # The inner loop is where a merge spends its time; a ``try`` costs nothing if nothing is raised.
     for function, (cc, nc, tt, ct, callers) in table.items():
-        row = total.get(function)
-        if row is None:
-            row = total[function] = [0, 0, 0.0, 0.0, {}]
-        row[0] += cc
-        row[1] += nc
-        row[2] += tt
-        row[3] += ct
-        edges = row[4]
+        try:
+            a, b, c, d, edges = total[function]
+        except KeyError:
+            a, b, c, d, edges = 0, 0, 0.0, 0.0, {}
+        total[function] = (a + cc, b + nc, c + tt, d + ct, edges)
         for caller, edge in callers.items():
             try:
                 a, b, c, d = edge  # type: ignore[misc]
             except TypeError:
                 a, b, c, d = _shared(cast("int", edge), nc, tt, ct)
             try:
-                known = edges[caller]
+                e, f, g, h = edges[caller]
             except KeyError:
-                edges[caller] = [a, b, c, d]
+                edges[caller] = (a, b, c, d)
             else:
-                known[0] += a
-                known[1] += b
-                known[2] += c
-                known[3] += d
+                edges[caller] = (a + e, b + f, c + g, d + h)
 
 
 def _shared(calls: int, nc: int, tt: float, ct: float) -> Edge:
