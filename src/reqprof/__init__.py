@@ -26,4 +26,13 @@ def ProfilerMiddleware(  # noqa: N802  stands where a class is expected
     """
     from reqprof.interface import door
 
-    return door(app)(app, *args, **options)
+    try:
+        return door(app)(app, *args, **options)
+    except Exception as error:
+        from reqprof.record import start
+
+        # Starlette builds its middleware inside its first call: nothing may reach the app there.
+        if options.get("strict") or not start.serving():
+            raise
+        start.off(error)
+        return app

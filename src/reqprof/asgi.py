@@ -56,10 +56,10 @@ class ProfilerMiddleware:
         if recorder is None:
             await self.app(scope, receive, send)
             return
-        recording = recorder.begin(_arrival, scope) if scope["type"] in _PROFILED else None
+        recording = recorder.begin(_arrival, scope) if scope.get("type") in _PROFILED else None
         if recording is None:
             await self.app(scope, receive, send)
-            if scope["type"] == "lifespan":
+            if scope.get("type") == "lifespan":
                 # Some servers end by a signal as soon as the app has shut down: no exit handler
                 # would run.
                 BACKGROUND.drain(EXIT_SECONDS)
@@ -151,12 +151,17 @@ def _drive(
         if type(steps) is not CoroutineType:
             steps = _await(steps)
         step, throw, close = partial(steps.send), partial(steps.throw), partial(steps.close)
-        awaited = step(None)
-    except StopIteration:
-        return
+        try:
+            awaited = step(None)
+        except StopIteration:
+            return
     finally:
         leave(stretch)
+    greenlets = "greenlet" in sys.modules
     while True:
+        if greenlets and _in_greenlet(steps):
+            recording.session.cut_short()
+            greenlets = False
         try:
             value = yield awaited
         except GeneratorExit:
@@ -184,12 +189,29 @@ def _drive(
                 leave(stretch)
 
 
+def _in_greenlet(awaited: Any) -> bool:
+    """Whether a coroutine waits inside SQLAlchemy's ``greenlet_spawn``.
+
+    The frames of the suspended greenlet stay open in the profiler, which then takes them for the
+    callers of whatever the thread does next.
+    """
+    while awaited is not None:
+        code = getattr(awaited, "cr_code", None)
+        if code is not None and code.co_name == "greenlet_spawn":
+            return True
+        awaited = getattr(awaited, "cr_await", None)
+    return False
+
+
 async def _await(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
 def _arrival(scope: Scope) -> Arrival:
-    headers = {bytes(name): value for name, value in scope.get("headers", ())}
+    # An iterable that can be read only once is the app's to read.
+    headers = scope.get("headers")
+    pairs = headers if isinstance(headers, (list, tuple)) else ()
+    headers = {bytes(name): value for name, value in pairs}
     traceparent = headers.get(b"traceparent")
     return Arrival(
         kind=str(scope["type"]),

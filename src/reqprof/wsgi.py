@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -53,8 +54,7 @@ class ProfilerMiddleware:
         self.app = app
         self._recorder: Recorder | None = None
         try:
-            if isinstance(filename_format, str):
-                naming.check_template(filename_format)
+            naming.check_template(filename_format)
             self._recorder = start.recorder(
                 _one_folder(out_dir, profile_dir),
                 template=filename_format,
@@ -85,7 +85,11 @@ class ProfilerMiddleware:
             exchange.end(error)
             raise
         recording.session.leave(stretch)
-        return exchange.wrap(body)
+        try:
+            return exchange.wrap(body)
+        except Exception:  # a body that does not even let itself be looked at
+            exchange.end()
+            return body
 
     @property
     def counters(self) -> dict[str, int]:
@@ -115,12 +119,19 @@ class _Exchange:
         except (TypeError, ValueError):
             pass  # the server's to complain about
         self._match = route.flask_match(self._environ) or route.django_match(_frame().f_back)
-        return self._start_response(status, *rest, **named)
+        server_write = self._start_response(status, *rest, **named)
+
+        def write(data: bytes) -> object:
+            self.recording.first_byte()
+            return server_write(data)
+
+        return write
 
     def wrap(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """What the server is given for ``body``."""
         if self._is_file(body):
             # Servers send their own file objects by other means than reading them.
+            self.recording.first_byte()
             if not self._hook_close(body):
                 self.end()
             return body
@@ -154,7 +165,9 @@ class _Exchange:
 
         try:
             body.close = close_and_end
-        except (AttributeError, TypeError):
+            # A server may also drop it unclosed.
+            weakref.finalize(body, self.recording.abandon, self.end).atexit = False
+        except Exception:
             return False
         return True
 
@@ -236,7 +249,9 @@ def _one_folder(
 ) -> str | PathLike[str]:
     if out_dir is not None and profile_dir is not None:
         raise TypeError("out_dir and profile_dir are two names of one folder; give one of them")
-    return out_dir or profile_dir or "profiles"
+    if out_dir is None:
+        return "profiles" if profile_dir is None else profile_dir
+    return out_dir
 
 
 def _arrival(environ: Environ) -> Arrival:

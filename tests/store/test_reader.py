@@ -300,16 +300,35 @@ def test_a_device_is_refused() -> None:
     refused(Path("/dev/zero"), "device")
 
 
-def test_a_name_that_changes_hands_while_it_is_opened_is_refused(
+def test_a_link_that_changes_hands_while_it_is_followed_is_refused(
     ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipe = tmp_path / "pipe"
-    make_pipe(pipe)
-    monkeypatch.setattr(reader, "_followed", lambda path: pipe)
-    refused(ours, "a pipe")
-    pipe.unlink()
-    pipe.symlink_to(ours)
-    refused(ours, "not readable: .*(symbolic|links)")
+    link, swapped = tmp_path / "link.prof", tmp_path / "swapped"
+    link.symlink_to(ours.name)
+    monkeypatch.setattr(reader, "_followed", lambda path: swapped)
+    make_pipe(swapped)
+    refused(link, "a pipe")
+    swapped.unlink()
+    swapped.symlink_to(ours)
+    refused(link, "not readable: .*(symbolic|links)")
+
+
+def test_a_file_that_comes_in_pieces_is_read_whole(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network file systems may return less than was asked for."""
+    whole = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, count: whole(descriptor, min(count, 7)))
+    assert reader.read(ours).stats == STATS
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.read
+    pieces = iter([30, 0])
+    monkeypatch.setattr(os, "read", lambda descriptor, count: whole(descriptor, next(pieces)))
+    refused(ours, "cut short")
 
 
 def test_a_link_within_its_folder_is_followed(ours: Path) -> None:
@@ -370,10 +389,10 @@ def test_a_file_that_may_not_be_read_is_named(ours: Path, monkeypatch: pytest.Mo
 def test_a_disk_that_fails_while_reading_is_named(
     ours: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object, **__: object) -> object:
+    def fail(descriptor: int, count: int) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "fdopen", fail)
+    monkeypatch.setattr(os, "read", fail)
     refused(ours, "not readable: Input/output error")
 
 

@@ -36,8 +36,12 @@ class Counters:
 
     def trouble(self, name: str, why: object) -> None:
         """Count ``name``, and say ``why`` in the log the first time."""
+        self.add(name)
+        self.say(name, why)
+
+    def say(self, name: str, why: object) -> None:
+        """Say ``why`` in the log, once for each ``name``."""
         with self._lock:
-            self.add(name)
             told = name in self._told
             self._told.add(name)
         if not told:
@@ -48,6 +52,14 @@ class Counters:
         """A copy of the counts."""
         with self._lock:
             return dict(self._counts)
+
+
+def told(error: BaseException) -> str:
+    """An exception in a line of the log, even one that cannot say what it is."""
+    try:
+        return repr(error)
+    except Exception:
+        return type(error).__name__
 
 
 def _renew_locks() -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.model import Request
 from reqprof.record import route
-from reqprof.record.counters import Counters
+from reqprof.record.counters import Counters, told
 from reqprof.record.engines import Unavailable, cprofile
 from reqprof.record.engines.lsprof import now
 from reqprof.record.options import MAX_QUEUE, Settings
@@ -40,7 +40,10 @@ _ENGINE_RETRY_SECONDS = 10.0
 _PYTHON = platform.python_version()
 _MAX_PATH = 2048  # characters; what is longer was not typed by a person
 _MAX_METHOD = 64
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+# https://www.w3.org/TR/trace-context/: later versions than 00 may add fields, ff is none.
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Recorder:
         self._engine: Engine | None = None
         self._engine_retry = 0.0
         if self._sampling.rate != 0.0:
-            self._guard(self._find_engine)
+            self._try_engine()
         if settings.strict:
             self._writer.prepare()
         _recorders.add(self)
@@ -95,13 +98,24 @@ class Recorder:
         """Queue a recording that has ended."""
         self._in_flight.discard(recording)
         if not BACKGROUND.submit(partial(self._store, recording), MAX_QUEUE):
-            self.counters.trouble("dropped", f"{MAX_QUEUE} profiles wait to be written already")
+            waiting = f"{BACKGROUND.backlog} profiles wait to be written already"
+            full = BACKGROUND.backlog >= MAX_QUEUE
+            self.counters.trouble("dropped", waiting if full else "no thread can be started")
 
     def fault(self, counter: str, error: BaseException) -> None:
         """Count a fault of our own; with ``strict`` raise it."""
-        self.counters.trouble(counter, f"a fault in reqprof: {error!r}")
+        self.counters.trouble(counter, f"a fault in reqprof: {told(error)}")
         if self.settings.strict:
             raise error
+
+    def _try_engine(self) -> None:
+        """Find out now rather than at the first request; no request has been skipped yet."""
+        try:
+            self._find_engine()
+        except Unavailable as reason:
+            if self.settings.strict:
+                raise
+            self.counters.say(reason.counter, f"requests go unprofiled: {reason}")
 
     def _guard(self, step: Callable[[], T]) -> T | None:
         """What ``step`` returns, or ``None``, counted, where it could not or had a fault."""
@@ -126,19 +140,20 @@ class Recorder:
         return self._engine
 
     def _begin(self, facts: Callable[[], Request]) -> Recording | None:
-        weight = self._sampling.weight(facts)
-        return None if weight is None else self._start(replace(facts(), weight=weight))
+        # A callable is given the facts that are stored if it says yes; a rate needs none.
+        request = facts() if self._sampling.rate is None else None
+        weight = self._sampling.weight(facts if request is None else lambda: request)
+        return None if weight is None else self._start(replace(request or facts(), weight=weight))
 
     def _facts(self, arrival: Callable[[A], Arrival], raw: A) -> Request:
         came = arrival(raw)
-        trace = _TRACEPARENT.fullmatch(came.traceparent or "")
         return Request(
             id=secrets.token_hex(6),
             kind=came.kind,
             method=came.method[:_MAX_METHOD],
             path=came.path[:_MAX_PATH],
             start=time.time(),
-            trace_id=trace[1] if trace else None,
+            trace_id=_trace_id(came.traceparent),
         )
 
     def _start(self, request: Request) -> Recording | None:
@@ -172,7 +187,7 @@ class Recorder:
                 return
             request = self._describe(recording, session, stats)
         except Exception as error:
-            self.counters.trouble("failed_stats", f"a fault in reqprof: {error!r}")
+            self.counters.trouble("failed_stats", f"a fault in reqprof: {told(error)}")
             return
         if request.interrupted:
             self.counters.add("interrupted")
@@ -181,13 +196,13 @@ class Recorder:
             self.counters.add("stored")
         except OSError as error:
             self.counters.trouble("unwritten", f"{self.settings.out_dir} takes no profile: {error}")
-        except Exception as error:
-            self.counters.trouble("failed_write", f"a fault in reqprof: {error!r}")
+        except BaseException as error:  # a filename_format may even try to exit
+            self.counters.trouble("failed_write", f"a fault in reqprof: {told(error)}")
         if self._finished is not None:
             try:
                 self._finished(stats, request)
-            except Exception as error:
-                self.counters.trouble("failed_print", f"stream= took no report: {error!r}")
+            except BaseException as error:
+                self.counters.trouble("failed_print", f"stream= took no report: {told(error)}")
 
     def _describe(self, recording: Recording, session: Session, stats: Stats) -> Request:
         engine = self._find_engine()
@@ -207,7 +222,7 @@ class Recorder:
             engine=engine.name,
             builtins=engine.builtins,
             clock=engine.clock,
-            interrupted=session.interrupted,
+            interrupted=session.interrupted(),
         )
 
 
@@ -270,17 +285,25 @@ class Recording:
         """The facts that this request's end has shown."""
         last = self.total if self._last is None else self._last - self._began
         path = self.request.path
+        status = self.status
         guess = route.guess(path) if path is not None and store_path else None
         return {
             "path": path if store_path else None,
             "route": guess if self.template is None else self.template,
             "guessed": self.template is None,
-            "status": self.status,
+            "status": status if type(status) is int and 0 < status < 1000 else None,
             "exception": self.exception,
             "duration": last,
             "first_byte": None if self._first is None else self._first - self._began,
             "total": self.total,
         }
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    if found is None or (found[1] == "00" and found[3]):
+        return None
+    return found[2]
 
 
 def _max_concurrent(settings: Settings) -> int | None:

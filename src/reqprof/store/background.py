@@ -51,11 +51,14 @@ class Background:
         return True
 
     def drain(self, timeout: float) -> bool:
-        """Wait, at most ``timeout`` seconds, until what is queued now is done."""
+        """Wait, at most ``timeout`` seconds, until what is queued now is done.
+
+        And what those jobs queue in their turn: a request that was dropped ends on this thread.
+        """
         if self._thread is None or threading.current_thread() is self._thread:
             return True
         done = threading.Event()
-        self._jobs.put(done.set)
+        self._jobs.put(lambda: self._jobs.put(done.set))
         return done.wait(timeout)
 
     def _running(self) -> bool:

@@ -117,12 +117,11 @@ def read_facts(path: Path) -> dict[str, object] | None:
     ValueError where the trailer makes no sense.
     """
     with path.open("rb", buffering=0) as file:
-        return tail_facts(file.fileno())
+        return tail_facts(file.fileno(), path.stat().st_size)
 
 
-def tail_facts(fd: int) -> dict[str, object] | None:
-    """As :func:`read_facts`, of an open file, whose position it moves."""
-    size = os.lseek(fd, 0, os.SEEK_END)
+def tail_facts(fd: int, size: int) -> dict[str, object] | None:
+    """As :func:`read_facts`, of an open file of ``size`` bytes, whose position it moves."""
     tail = _last(fd, size, _TAIL)
     if len(tail) < _FOOTER.size or not tail.endswith(MAGIC):
         return None

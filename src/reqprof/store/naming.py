@@ -45,8 +45,12 @@ def is_default(file_name: str) -> bool:
     return _DEFAULT.fullmatch(file_name) is not None
 
 
-def check_template(template: str) -> None:
-    """Raise ValueError where ``template`` cannot be filled in."""
+def check_template(template: str | NameMaker | None) -> None:
+    """Raise TypeError or ValueError where ``template`` can name no file."""
+    if template is None or callable(template):
+        return
+    if not isinstance(template, str):
+        raise TypeError(f"filename_format is a string or a callable; got {template!r}")
     try:
         template.format(**_values("GET", "/", 0.0, 0.0))
     except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:

@@ -62,9 +62,9 @@ def facts(path: Path) -> Request | None:
 
     Cheap, since it neither reads nor checks the rest. Raises as :func:`read`.
     """
-    with opened(path) as (descriptor, _):
+    with opened(path) as (descriptor, status):
         try:
-            found = tail_facts(descriptor)
+            found = tail_facts(descriptor, status.st_size)
             return None if found is None else from_facts(found)
         except ValueError as error:
             raise BadProfile(path, str(error)) from None
@@ -76,8 +76,12 @@ def contents(path: Path, most: int) -> tuple[bytes, os.stat_result]:
         if status.st_size > most:
             size = f"{status.st_size / 2**20:.0f} MiB"
             raise BadProfile(path, f"too large: {size}, at most {most / 2**20:.0f} are read")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(most), status
+        data = os.read(descriptor, status.st_size)
+        while len(data) < status.st_size and (
+            more := os.read(descriptor, status.st_size - len(data))
+        ):
+            data += more
+        return data, status
 
 
 @contextmanager
@@ -87,10 +91,10 @@ def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
     Never waits, whatever has that name. Raises as :func:`read`, also for what goes wrong inside.
     """
     try:
-        descriptor = os.open(_followed(path), _FLAGS)
+        descriptor = _open(path)
         try:
             status = os.fstat(descriptor)
-            _check_regular(path, status)  # once more: the name may have changed hands meanwhile
+            _check_regular(path, status)
             yield descriptor, status
         finally:
             os.close(descriptor)
@@ -100,12 +104,19 @@ def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
         raise BadProfile(path, f"not readable: {error.strerror or error}") from None
 
 
-def _followed(path: Path) -> Path:
-    target = path
+def _open(path: Path) -> int:
     try:
-        status = path.lstat()
+        return os.open(path, _FLAGS)
     except ValueError:  # a NUL in the name
         raise NotFound(f"{path!r}: no such file") from None
+    except OSError:
+        return os.open(_followed(path), _FLAGS)
+
+
+def _followed(path: Path) -> Path:
+    """The file that a link in the same folder means, or the path itself."""
+    target = path
+    status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         try:
             target = path.resolve()

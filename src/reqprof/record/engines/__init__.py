@@ -20,7 +20,6 @@ class Session(Protocol):
     """One request's recording, over all threads that work for it. Its methods raise nothing."""
 
     fault: Exception | None  # of reqprof's own: the recording is worthless
-    interrupted: bool  # another profiler took over, or kept us out: the counts are short
 
     def enter(self) -> Any:
         """This thread begins a stretch of work for the request.
@@ -30,6 +29,12 @@ class Session(Protocol):
 
     def leave(self, stretch: Any) -> None:
         """This thread's stretch ends. To be called by the very frame that called enter."""
+
+    def cut_short(self) -> None:
+        """Something was not recorded as it happened: the profile says so, merges leave it out."""
+
+    def interrupted(self) -> bool:
+        """Whether it was cut short, or another profiler took over or kept us out."""
 
     def close(self) -> None:
         """The request has ended: give back what the process shares. Cheap; any thread; once."""

@@ -55,7 +55,9 @@ class CprofileEngine:
         self._python_cost, self._c_cost = _calibrate(kind)  # type: ignore[arg-type]
 
     def session(self) -> CprofileSession:
-        return self._kind(builtins=self.builtins, clock=self.clock)
+        session = self._kind(builtins=self.builtins, clock=self.clock)
+        session.watch()
+        return session
 
     def cost(self, stats: Stats) -> float:
         c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")

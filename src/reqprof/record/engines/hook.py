@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from _lsprof import Profiler
 from threading import get_ident
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.lsprof import CprofileSession, Stretch, unseen
+from reqprof.record.engines.lsprof import CprofileSession, OwnProfiler, Stretch, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 _hook: Callable[[], Any] = unseen(sys.getprofile)
 _disable = unseen(Profiler.disable)
+
+
+def _after_fork() -> None:
+    # The child is not the request that was being recorded.
+    if isinstance(_hook(), OwnProfiler):
+        sys.setprofile(None)
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class HookSession(CprofileSession):
@@ -28,8 +38,11 @@ class HookSession(CprofileSession):
 
     def enter(self) -> Stretch | None:
         try:
-            if _hook() is not None:
-                self.interrupted = True
+            hook = _hook()
+            if hook is not None:
+                self.cut_short()
+                if isinstance(hook, OwnProfiler):
+                    hook.taken = True  # it records what is ours
                 return None
             stretch = self._stretches.get(get_ident())
             if stretch is None:
@@ -50,13 +63,13 @@ class HookSession(CprofileSession):
             else:
                 # Somebody took the hook meanwhile, and may still be using it. Disabling ours
                 # would switch theirs off: entries() does that, on a thread where it harms nobody.
-                self.interrupted = True
+                self.cut_short()
             stretch.end()
         except Exception as error:
             self.fault = error
 
     def entries(self) -> list[list[Any]]:
-        if self.interrupted and _hook() is None:
+        if self.interrupted() and _hook() is None:
             for stretch in self._stretches.values():
                 _disable(stretch.profiler)
         return super().entries()

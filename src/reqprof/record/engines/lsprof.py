@@ -27,6 +27,21 @@ cpu_now = unseen(time.thread_time)
 _HOME = str(Path(reqprof.__file__).parent) + "/"
 
 
+class OwnProfiler(Profiler):
+    """One of ours, which remembers when somebody came between it and its thread."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self, *timer: Any) -> None:
+        super().__init__(*timer)
+        self.taken = False
+
+    def __call__(self, *event: object) -> None:
+        # On 3.11 code that saves and restores the profile hook puts this object back as a Python
+        # function. It can record nothing then.
+        self.taken = True
+
+
 class Stretch:
     """What one thread does for one request: a profiler, and the clocks around its use."""
 
@@ -35,7 +50,7 @@ class Stretch:
     def __init__(self, clock: str) -> None:
         # In whole nanoseconds: floats of a custom timer would be rounded to microseconds.
         cpu = clock == "cpu"
-        self.profiler = Profiler(time.thread_time_ns, 1e-9) if cpu else Profiler()
+        self.profiler = OwnProfiler(time.thread_time_ns, 1e-9) if cpu else OwnProfiler()
         self.ran = self.cpu = self.ran_began = self.cpu_began = 0.0
 
     def begin(self) -> None:
@@ -52,7 +67,7 @@ class CprofileSession:
 
     def __init__(self, *, builtins: bool, clock: str) -> None:
         self.fault: Exception | None = None
-        self.interrupted = False
+        self._cut = False
         self._builtins = builtins
         self._clock = clock
         self._stretches: dict[int, Any] = {}
@@ -62,6 +77,15 @@ class CprofileSession:
 
     def leave(self, stretch: Any) -> None:
         raise NotImplementedError
+
+    def cut_short(self) -> None:
+        self._cut = True
+
+    def interrupted(self) -> bool:
+        return self._cut or any(stretch.profiler.taken for stretch in self._stretches.values())
+
+    def watch(self) -> None:
+        """A request's session begins, and not one of the self-test: nothing to do for it."""
 
     def close(self) -> None:
         """Nothing is shared."""

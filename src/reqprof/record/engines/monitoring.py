@@ -77,7 +77,9 @@ class MonitoringSession(CprofileSession):
     def enter(self) -> _ThreadStretch | None:
         try:
             if _start.callback is not _ignore:
-                self.interrupted = True
+                self.cut_short()
+                # The profiler whose callback it is records what is ours.
+                _start.callback.__self__.taken = True  # type: ignore[attr-defined]
                 return None
             thread = get_ident()
             stretch = self._stretches.get(thread)
@@ -114,6 +116,10 @@ class MonitoringSession(CprofileSession):
             self.inside.discard(get_ident())
         except Exception as error:
             self.fault = error
+
+    def watch(self) -> None:
+        # Not for the self-test: a server that forks after it would be warned of our thread.
+        _events.start_ticker()
 
     def close(self) -> None:
         try:
@@ -158,8 +164,6 @@ class _Events:
                     self._sessions.discard(session)
                     raise
             self._switch_on()
-            if self._ticker is None:
-                self._start_ticker()
 
     def close(self, session: MonitoringSession) -> None:
         """Forget ``session``; the last one switches everything off."""
@@ -204,6 +208,12 @@ class _Events:
         self.on = False
         self._set = 0
         _monitoring.set_events(self._tool, 0)
+
+    def start_ticker(self) -> None:
+        """See to it that sessions which rest are noticed."""
+        with self._lock:
+            if self._ticker is None:
+                self._start_ticker()
 
     def _start_ticker(self) -> None:
         ticker = threading.Thread(target=self._tick, name="reqprof-events", daemon=True)
