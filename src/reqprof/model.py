@@ -59,6 +59,11 @@ class Request:
     trace_id: str | None = None  # W3C traceparent
     labels: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def ran(self) -> float:
+        """Seconds in which the app was at work, before and after the last byte."""
+        return max(0.0, self.total - (self.waited or 0.0))
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

@@ -153,10 +153,11 @@ def test_every_fact_is_laid_out(reqprof: Reqprof, tmp_path: Path) -> None:
         "  when      2026-07-01 12:00:00.250 UTC",
         ("  took      500ms to the last byte, 400ms to the first;"
         " then 250ms of work after the response"),
-        "  work      cpu 200ms, waited 100ms, 2 other profiled requests in flight when it began",
+        ("  work      cpu 200ms, waited 100ms of 750ms in all,"
+        " 2 other profiled requests in flight when it began"),
         (
             "  tracing   12,345 calls; recording them took about 50.0ms,"
-            " 10.0 % of the time (an estimate)"
+            " 7.7 % of its own time (an estimate)"
         ),
         ("  engine    cprofile without C calls, cpu clock, Python 3.11.7;"
         " sampled, stands for 100 requests"),

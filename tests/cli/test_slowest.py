@@ -191,7 +191,7 @@ def test_a_missing_folder_ends_with_3(reqprof: Reqprof) -> None:
     result = reqprof("slowest", "nosuch")
 
     assert (result.exit_code, result.stderr) == (3, "reqprof: no file or folder 'nosuch'\n")
-    assert "no folder 'profiles' here; name the folder" in reqprof("slowest").stderr
+    assert "no folder 'profiles' here; name the one" in reqprof("slowest").stderr
 
 
 def test_a_file_in_place_of_a_folder_is_wrong_usage(reqprof: Reqprof, tmp_path: Path) -> None:

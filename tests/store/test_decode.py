@@ -207,6 +207,38 @@ def test_hostile_bytes_are_refused_with_a_reason(data: bytes, reason: str) -> No
 INFINITE = float("inf")
 
 
+def usual(first: bytes, second: bytes, tt: float, ct: float) -> bytes:
+    """A table of one function in the form that Python 3 writes, whose parts are read at one go."""
+    line = b"\xe9\xff\xff\xff\xff"  # number 1; the file's name is number 0
+    key = b")\x03" + b"\xda\x04a.py" + line + b"z\x01f"
+    seconds = b"g" + struct.pack("<d", tt) + b"g" + struct.pack("<d", ct)
+    return b"{" + key + b")\x05" + first + second + seconds + b"{00"
+
+
+TEXT, MINUS_ONE, NOTHING = (b"r" + struct.pack("<I", index) for index in (0, 1, 9))
+
+
+def test_the_usual_form_is_read() -> None:
+    table, _ = decode(usual(number(2), b"\xe9" + struct.pack("<i", 3), 0.25, 0.5))
+    assert table == {("a.py", -1, "f"): (2, 3, 0.25, 0.5, {})}
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (usual(number(-1), number(1), 0.5, 0.5), "below zero"),
+        (usual(number(1), MINUS_ONE, 0.5, 0.5), "below zero"),
+        (usual(TEXT, number(1), 0.5, 0.5), "no int"),
+        (usual(number(1), NOTHING, 0.5, 0.5), "a reference to nothing"),
+        (usual(number(1), b"r\xff\xff\xff\xff", 0.5, 0.5), "a reference to nothing"),
+        (usual(number(1), number(1), INFINITE, 0.5), "finite"),
+        (usual(number(1), number(1), 0.5, INFINITE - INFINITE), "finite"),
+    ],
+)
+def test_nonsense_in_the_usual_form_is_refused(data: bytes, reason: str) -> None:
+    refused(data, reason)
+
+
 @pytest.mark.parametrize("version", range(5))
 @pytest.mark.parametrize(
     "table",
@@ -257,7 +289,8 @@ def test_more_items_than_allowed_are_refused() -> None:
     assert decode(data, max_items=3)[0] == TABLE
     refused(data, "too large", max_items=2)
     wide = {F: (1, 1, 0.5, 0.5, {("a.py", i, "f"): (1, 1, 0.5, 0.5) for i in range(100)})}
-    refused(marshal.dumps(wide, 4), "too large", max_items=100)
+    for most in (50, 100):
+        refused(marshal.dumps(wide, 4), "too large", max_items=most)
 
 
 def test_a_shared_table_of_callers_counts_as_often_as_it_is_meant() -> None:

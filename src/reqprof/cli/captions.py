@@ -51,7 +51,7 @@ class Tally:
         self.latest = max(self.latest, request.start)
         if request.cost is not None:
             self.cost += request.cost
-            self.costed += request.duration
+            self.costed += request.ran
         self.engines.setdefault(engine(request))
 
     def summary(self) -> str:
@@ -85,7 +85,7 @@ def alone(profile: Profile) -> tuple[str, list[str]]:
     if request is None:
         return (profile.path.name if profile.path else "profile"), []
     took = f"{figures.seconds(request.duration)}; {format_moment(request.start)}"
-    cost = [] if request.cost is None else slowed(request.cost, request.duration)
+    cost = [] if request.cost is None else slowed(request.cost, request.ran)
     return headline(request), [f"{took}; {engine(request)}; id {request.id}.", *cost]
 
 
@@ -96,11 +96,11 @@ def engine(request: Request) -> str:
     return f"{request.engine}{calls}{python}"
 
 
-def slowed(cost: float, duration: float) -> list[str]:
+def slowed(cost: float, ran: float) -> list[str]:
     """The line that says how much slower the traced requests ran, where that is known."""
-    if not (cost and duration):
+    if not (cost and ran):
         return []
-    share = figures.percent(min(cost, duration), duration)
+    share = figures.percent(cost, ran)
     line = f"Traced requests run slower than untraced ones: about {share} of their time is tracing"
     return [line + ", an estimate."]
 

@@ -128,7 +128,8 @@ def listing(folder: Path) -> index.Found:
 
 def _missing(name: str) -> NotFound:
     if name == DEFAULT_FOLDER:
-        return NotFound(f"no folder {name!r} here; name the folder that the middleware writes to")
+        hint = "name the one that the middleware writes to (show takes --dir)"
+        return NotFound(f"no folder {name!r} here; {hint}")
     return NotFound(f"no file or folder {name!r}")
 
 

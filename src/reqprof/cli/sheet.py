@@ -102,7 +102,8 @@ def _work(request: Request) -> str:
     if request.cpu is not None:
         parts.append(f"cpu {format_duration(request.cpu)}")
     if request.waited is not None:
-        parts.append(f"waited {format_duration(request.waited)}")
+        whole = format_duration(request.total)
+        parts.append(f"waited {format_duration(request.waited)} of {whole} in all")
     if request.neighbours:
         others = f"{request.neighbours} other profiled request"
         parts.append(f"{others}{'s' if request.neighbours > 1 else ''} in flight when it began")
@@ -113,7 +114,7 @@ def _tracing(request: Request) -> str:
     text = f"{request.calls:,} calls"
     if request.cost is None:
         return text
-    share = f", {percent(request.cost, request.duration)} of the time" if request.duration else ""
+    share = f", {percent(request.cost, request.ran)} of its own time" if request.ran else ""
     return f"{text}; recording them took about {format_duration(request.cost)}{share} (an estimate)"
 
 

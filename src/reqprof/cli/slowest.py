@@ -26,7 +26,7 @@ from reqprof.cli.params import format_duration
 from reqprof.cli.ranking import rank, summarise
 from reqprof.cli.request import GUESSED, facts, method, note, route, status
 from reqprof.cli.select import Wanted, filters
-from reqprof.cli.talk import Screen, emit, emit_json
+from reqprof.cli.talk import Screen, emit, emit_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +87,7 @@ def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wan
         _print_routes([request for _, _, request in chosen], limit, as_json)
     else:
         _print_requests(chosen[: limit or None], as_json)
+        _tell_of_rest(len(chosen), limit, "requests")
     if error:
         raise error
     return remarks.status
@@ -105,6 +106,11 @@ def _print_requests(ranked: Sequence[Ranked], as_json: bool) -> None:
     wide = screen.width is None or screen.width >= WIDE
     clock = "%Y-%m-%dT%H:%M:%SZ" if wide else _clock([one[2].start for one in ranked])
     emit(lines(COLUMNS, [_row(*one, clock, wide) for one in ranked], screen))
+
+
+def _tell_of_rest(number: int, limit: int, what: str) -> None:
+    if limit and number > limit:
+        say(f"{limit} of {number} {what}; -n 0 shows all")
 
 
 def _clock(starts: Sequence[float]) -> str:
@@ -130,7 +136,9 @@ def _row(number: int, _: Stored, request: Request, clock: str, wide: bool) -> Ro
 
 
 def _print_routes(requests: Sequence[Request], limit: int, as_json: bool) -> None:
-    summaries = summarise(requests)[: limit or None]
+    routes = summarise(requests)
+    summaries = routes[: limit or None]
+    _tell_of_rest(len(routes), limit, "routes")
     if as_json:
         emit_json([summary.as_json() for summary in summaries])
         return

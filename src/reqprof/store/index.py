@@ -59,7 +59,11 @@ def find(folder: Path) -> Found:
     with collector_paused():
         for path in _index_files(folder / FOLDER):
             with suppress(BadProfile, NotFound):
-                requests.update(_known(reader.contents(path, MAX_SIZE)[0], names))
+                for name, request in _known(reader.contents(path, MAX_SIZE)[0], names):
+                    known = requests.get(name)
+                    # A name of the user's own may have been used before: the last one counts.
+                    if known is None or known.start <= request.start:
+                        requests[name] = request
         for name in sorted(names):
             path = folder / name
             try:

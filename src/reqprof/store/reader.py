@@ -17,6 +17,7 @@ from reqprof.model import Profile
 from reqprof.store.decode import decode
 from reqprof.store.facts import from_facts
 from reqprof.store.format import MAGIC, split, tail_facts
+from reqprof.store.naming import is_default
 from reqprof.store.stats import with_edges
 
 if TYPE_CHECKING:
@@ -65,9 +66,21 @@ def facts(path: Path) -> Request | None:
     with opened(path) as (descriptor, status):
         try:
             found = tail_facts(descriptor, status.st_size)
-            return None if found is None else from_facts(found)
+            if found is None:
+                _check_foreign(path, os.pread(descriptor, 1, 0))
+                return None
+            return from_facts(found)
         except ValueError as error:
             raise BadProfile(path, str(error)) from None
+
+
+def _check_foreign(path: Path, first: bytes) -> None:
+    if not first:
+        raise ValueError("empty file")
+    if first not in (b"{", b"\xfb"):  # marshal's mark of a dict, alone and as one to refer back to
+        raise ValueError("not a profile: it does not begin with a table")
+    if is_default(path.name):
+        raise ValueError("damaged: it was cut short, its trailer is missing")
 
 
 def contents(path: Path, most: int) -> tuple[bytes, os.stat_result]:

@@ -13,7 +13,8 @@ def trust(tree: Node) -> str:
     share = tree.exact_share()
     if share >= 1:
         return ""
-    return (
-        "Stacks are reconstructed from caller-callee edges: "
-        f"{min(99.9, 100 * share):.3g} % of the time is on exact ones, the rest is an estimate."
+    exact = f"{min(99.9, 100 * share):.3g} % of the time is on exact ones, the rest is an estimate."
+    told = (
+        exact if share >= 0.001 else "which function called which is exact, whole stacks are not."
     )
+    return f"Stacks are reconstructed from caller-callee edges: {told}"
