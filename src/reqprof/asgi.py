@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from reqprof.record.options import Options
-    from reqprof.record.recorder import Recorder, Recording
+    from reqprof.record.recorder import Recording
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -28,7 +28,7 @@ _PROFILED = ("http", "websocket")
 _frame = partial(sys._getframe)
 
 
-class ProfilerMiddleware:
+class ProfilerMiddleware(start.Door):
     """Profiles the requests of an ASGI 3 app into ``out_dir``.
 
     The options are those of :class:`reqprof.record.options.Settings`. Raises TypeError or
@@ -43,7 +43,6 @@ class ProfilerMiddleware:
         **options: Unpack[Options],
     ) -> None:
         self.app = app
-        self._recorder: Recorder | None = None
         try:
             self._recorder = start.recorder(out_dir, **options)
         except Exception as error:
@@ -76,15 +75,6 @@ class ProfilerMiddleware:
             recording.template = exchange.template(scope)
             recording.end(error)
             error = None  # no cycle of frame and traceback
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """What happened to requests: see :class:`reqprof.record.counters.Counters`."""
-        return {} if self._recorder is None else self._recorder.counters.as_dict()
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until what has ended is on disk; False where ``timeout`` seconds were too few."""
-        return BACKGROUND.drain(timeout)
 
 
 class _Exchange:

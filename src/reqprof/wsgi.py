@@ -11,7 +11,6 @@ from reqprof.record import route, start
 from reqprof.record.printing import Printer
 from reqprof.record.recorder import Arrival
 from reqprof.store import naming
-from reqprof.store.background import BACKGROUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from reqprof.record.options import Options
-    from reqprof.record.recorder import Recorder, Recording
+    from reqprof.record.recorder import Recording
 
     Environ = dict[str, Any]
     Write = Callable[[bytes], object]
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 _frame = partial(sys._getframe)
 
 
-class ProfilerMiddleware:
+class ProfilerMiddleware(start.Door):
     """Profiles the requests of a WSGI app into ``out_dir``.
 
     ``stream``, ``sort_by``, ``restrictions``, ``profile_dir`` (another name for ``out_dir``) and
@@ -52,7 +51,6 @@ class ProfilerMiddleware:
         **options: Unpack[Options],
     ) -> None:
         self.app = app
-        self._recorder: Recorder | None = None
         try:
             naming.check_template(filename_format)
             self._recorder = start.recorder(
@@ -90,15 +88,6 @@ class ProfilerMiddleware:
         except Exception:  # a body that does not even let itself be looked at
             exchange.end()
             return body
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """What happened to requests: see :class:`reqprof.record.counters.Counters`."""
-        return {} if self._recorder is None else self._recorder.counters.as_dict()
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until what has ended is on disk; False where ``timeout`` seconds were too few."""
-        return BACKGROUND.drain(timeout)
 
 
 class _Exchange:

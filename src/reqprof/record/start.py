@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from reqprof.record.options import Options, Settings, folder
 from reqprof.record.recorder import Recorder
+from reqprof.store.background import BACKGROUND
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reqprof")
 
 _CALLS = ({"environ", "start_response"}, {"scope", "receive", "send"})
+
+
+class Door:
+    """What both middlewares offer besides serving."""
+
+    _recorder: Recorder | None = None
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What happened to requests: see :class:`reqprof.record.counters.Counters`."""
+        return {} if self._recorder is None else self._recorder.counters.as_dict()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until what has ended is on disk; False where ``timeout`` seconds were too few."""
+        return BACKGROUND.drain(timeout)
 
 
 def recorder(
