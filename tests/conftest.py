@@ -113,6 +113,15 @@ def no_more() -> Callable[[], None]:
     return check
 
 
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """No automatic garbage collection: the callbacks that others hang on it would be recorded."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def _nothing_stays_on() -> Iterator[None]:
     """A test that leaves a request in flight slows all that follow."""

@@ -14,7 +14,7 @@ from tests.conftest import Profiles, calls, need_module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
 
 
 def leaf() -> int:

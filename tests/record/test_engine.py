@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Stats
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
 
 MONITORING: Any = getattr(sys, "monitoring", None)
 
