@@ -55,6 +55,8 @@ _READ: dict[str, Callable[[str], Any]] = {
     "max_concurrent": _optional(int),
     "builtins": _boolean,
     "clock": str,
+    "follow": _boolean,
+    "max_duration": _optional(float),
     "max_files": _optional(int),
     "max_bytes": _size,
     "min_free": _optional(float),

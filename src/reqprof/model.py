@@ -43,7 +43,15 @@ class Request:
     first_byte: float | None = None
     total: float = 0.0
     cpu: float | None = None  # of the threads that worked for the request
-    waited: float | None = None  # suspended at an await
+    waited: float | None = None  # its own task was suspended at an await
+    held: float | None = None  # meanwhile others held the event loop: at most so long, an estimate
+    tasks: int = 0  # child tasks that counted for it
+    tasks_ran: float = 0.0  # of all child tasks together
+    tasks_waited: float = 0.0
+    jobs: int = 0  # calls in pool threads
+    jobs_ran: float = 0.0  # wall time of all of them together
+    jobs_cpu: float = 0.0
+    left_running: int = 0  # child tasks and jobs that had not ended with the app
     cost: float | None = None  # what tracing added, an estimate
     calls: int = 0  # in the profile
     neighbours: int = 0  # other profiled requests in flight when it began
@@ -56,13 +64,50 @@ class Request:
     clock: str = "wall"  # or cpu
     weight: float = 1.0  # one over the sampling rate it was chosen with
     interrupted: bool = False  # another profiler took over: counts are short, merges leave it out
+    partial: bool = False  # it outlived max_duration: the profile holds what was before
     trace_id: str | None = None  # W3C traceparent
     labels: dict[str, str] = field(default_factory=dict)
 
     @property
     def ran(self) -> float:
-        """Seconds in which the app was at work, before and after the last byte."""
+        """Seconds in which its own task or thread was at work, before and after the last byte."""
         return max(0.0, self.total - (self.waited or 0.0))
+
+
+Place = tuple[str, int, str, int]
+"""A frame of a stack: file, first line of the function, its name, and the line it is at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The times that a request was suspended at one place. ``stack`` is outermost first."""
+
+    stack: tuple[Place, ...]
+    count: int
+    seconds: float
+    longest: float  # seconds
+    child: bool = False  # in a child task, whose waits overlap with the request's own
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The calls of one function that a request had made by one pool thread. Times are seconds."""
+
+    function: Function
+    thread: str
+    count: int
+    wall: float
+    cpu: float  # the rest of ``wall`` is I/O, locks and the interpreter lock together
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What a request's table cannot hold: where it waited, and what others did for it or to it."""
+
+    waits: tuple[Wait, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    held_by: dict[str, float] = field(default_factory=dict)  # seconds, by id of a profiled request
+    stopped_at: tuple[Place, ...] = ()  # where a partial profile's request was; outermost first
 
 
 @dataclass(frozen=True, slots=True)

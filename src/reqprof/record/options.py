@@ -24,6 +24,8 @@ class Options(TypedDict, total=False):
     max_concurrent: int | None
     builtins: bool
     clock: str
+    follow: bool
+    max_duration: float | None
     max_files: int | None
     max_bytes: int | None
     min_free: float | None
@@ -44,6 +46,12 @@ class Settings:
     # False leaves the calls of C functions out, which makes recording cheaper.
     builtins: bool = True
     clock: str = "wall"
+    # True counts a request's child tasks and calls in pool threads too. For that the loop's task
+    # factory, ThreadPoolExecutor.submit and what anyio and trio start are wrapped: see tasks.py.
+    follow: bool = True
+    # Seconds after which a request's profile is written as it is, marked partial. None means 60 for
+    # websockets and for responses that have begun, and no limit for others; math.inf means none.
+    max_duration: float | None = None
     max_files: int | None = MAX_FILES
     max_bytes: int | None = MAX_BYTES
     min_free: float | None = MIN_FREE
@@ -60,7 +68,10 @@ class Settings:
         most = self.max_concurrent
         if most is not None and (type(most) is not int or most < 1):
             raise ValueError(f"max_concurrent is a whole number from 1, or None; got {most!r}")
-        for name in ("builtins", "store_path", "strict"):
+        longest = self.max_duration
+        if longest is not None and (type(longest) not in (int, float) or not longest > 0):
+            raise ValueError(f"max_duration is seconds above 0, or None; got {longest!r}")
+        for name in ("builtins", "follow", "store_path", "strict"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
 
