@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from types import CoroutineType, coroutine
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Unpack
 
-from reqprof.record import route, start
+from reqprof.record import pools, route, start, tasks
+from reqprof.record.follow import follow, unfollow
 from reqprof.record.recorder import Arrival
+from reqprof.record.steps import Steps
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping
     from os import PathLike
 
     from reqprof.record.options import Options
@@ -43,6 +45,7 @@ class ProfilerMiddleware(start.Door):
         **options: Unpack[Options],
     ) -> None:
         self.app = app
+        self._call: Any = app if _is_async(app) else partial(_called, app)
         try:
             self._recorder = start.recorder(out_dir, **options)
         except Exception as error:
@@ -64,14 +67,18 @@ class ProfilerMiddleware(start.Door):
                 BACKGROUND.drain(EXIT_SECONDS)
             return
         recording.suspends = True
+        recording.hook(pools.hook)
+        recording.hook(tasks.hook)
         exchange = _Exchange(recording, send)
+        token = follow(recording)
         error: BaseException | None = None
         try:
-            await _drive(self.app, scope, receive, exchange.send, recording)
+            await Steps(self._call(scope, receive, exchange.send), recording, child=False)
         except BaseException as raised:
             error = raised
             raise
         finally:
+            unfollow(token)
             recording.template = exchange.template(scope)
             recording.end(error)
             error = None  # no cycle of frame and traceback
@@ -126,75 +133,13 @@ class _Exchange:
             return None  # an object of the app's that only looks like a route
 
 
-@coroutine
-def _drive(
-    app: App, scope: Scope, receive: Receive, send: Send, recording: Recording
-) -> Generator[Any, Any, None]:
-    """Await ``app(...)`` by hand: recorded while it runs, and not while it is suspended.
-
-    In the same task and context as a plain await, which this follows step by step (PEP 342).
-    """
-    enter, leave = recording.session.enter, recording.session.leave
-    stretch = enter()
-    try:
-        steps: Any = app(scope, receive, send)
-        if type(steps) is not CoroutineType:
-            steps = _await(steps)
-        step, throw, close = partial(steps.send), partial(steps.throw), partial(steps.close)
-        try:
-            awaited = step(None)
-        except StopIteration:
-            return
-    finally:
-        leave(stretch)
-    greenlets = "greenlet" in sys.modules
-    while True:
-        if greenlets and _in_greenlet(steps):
-            recording.session.cut_short()
-            greenlets = False
-        try:
-            value = yield awaited
-        except GeneratorExit:
-            stretch = enter()
-            try:
-                close()
-            finally:
-                leave(stretch)
-            raise
-        except BaseException as error:
-            stretch = enter()
-            try:
-                awaited = throw(error)
-            except StopIteration:
-                return
-            finally:
-                leave(stretch)
-        else:
-            stretch = enter()
-            try:
-                awaited = step(value)
-            except StopIteration:
-                return
-            finally:
-                leave(stretch)
+def _is_async(app: Any) -> bool:
+    """Whether calling the app does nothing yet but make a coroutine."""
+    return iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
 
 
-def _in_greenlet(awaited: Any) -> bool:
-    """Whether a coroutine waits inside SQLAlchemy's ``greenlet_spawn``.
-
-    The frames of the suspended greenlet stay open in the profiler, which then takes them for the
-    callers of whatever the thread does next.
-    """
-    while awaited is not None:
-        code = getattr(awaited, "cr_code", None)
-        if code is not None and code.co_name == "greenlet_spawn":
-            return True
-        awaited = getattr(awaited, "cr_await", None)
-    return False
-
-
-async def _await(awaitable: Awaitable[None]) -> None:
-    await awaitable
+async def _called(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    await app(scope, receive, send)
 
 
 def _arrival(scope: Scope) -> Arrival:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from reqprof.model import Request
 from reqprof.store.format import encode
+from reqprof.store.retention import Caps
+from reqprof.store.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reqprof.model import Stats
+    from reqprof.model import Stats, Timeline
 
 _numbers = itertools.count(1)
 
@@ -72,6 +74,15 @@ def put(folder: Path, *, name: str | None = None, size: int = 20, **facts: Any) 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (name or f"{told.start:.0f}_{told.id}.prof")
     path.write_bytes(encode(table(size), told))
+    return path
+
+
+def put_waiting(folder: Path, timeline: Timeline | None, **facts: Any) -> Path:
+    """Have a profile written as the served process does; its path."""
+    told = request(**facts)
+    caps = Caps(max_files=None, max_bytes=None, min_free=None)
+    Writer(folder, caps).write(table(), told, None, timeline)
+    (path,) = folder.glob(f"*{told.id}.prof")
     return path
 
 

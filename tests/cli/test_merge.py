@@ -138,6 +138,28 @@ def test_interrupted_profiles_are_left_out(reqprof: Reqprof, folder: Path) -> No
     assert "left out 1 interrupted profile, whose counts are short: cut.prof" in result.stderr
 
 
+def test_partial_profiles_count_and_their_number_is_told(reqprof: Reqprof, folder: Path) -> None:
+    put(folder, partial=True, name="cut.prof")
+    put_foreign(folder)
+
+    result = reqprof("merge", "--prof", "-o", "all.prof")
+
+    merged = marshal.loads((folder.parent / "all.prof").read_bytes())
+    assert same(merged, by_pstats(*folder.iterdir()))
+    assert result.stderr == "wrote all.prof: 8 requests (1 partial) and 1 profile of other tools\n"
+
+
+def test_a_picture_of_a_partial_profile_says_so(reqprof: Reqprof, tmp_path: Path) -> None:
+    put(tmp_path / "one", partial=True)
+
+    assert reqprof("merge", "one", "--each", "--svg", "-o", "out").exit_code == 0
+
+    (picture,) = (tmp_path / "out").glob("*.svg")
+    note = "Partial: it still ran after max_duration; the profile holds what was before."
+    assert note in picture.read_text()
+    assert "<em>partial</em>" in (tmp_path / "out" / "index.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "begins"),
     [

@@ -145,6 +145,18 @@ def test_profiles_of_other_tools_are_left_out_and_said(reqprof: Reqprof, folder:
     assert result.exit_code == 0
 
 
+def test_what_is_wrong_with_a_profile_is_noted_behind_its_route(
+    reqprof: Reqprof, tmp_path: Path
+) -> None:
+    put(tmp_path / "p", partial=True, exception="KeyError", route="/a")
+    put(tmp_path / "p", partial=True, interrupted=True, route="/b")
+
+    listed = reqprof("slowest", "p").stdout
+
+    assert "/a (KeyError, partial)\n" in listed
+    assert "/b (interrupted, partial)\n" in listed
+
+
 def test_a_copied_file_is_listed_once(reqprof: Reqprof, folder: Path) -> None:
     original = next(folder.glob("*aaaa.prof"))
     (folder / "zz-copy.prof").write_bytes(original.read_bytes())

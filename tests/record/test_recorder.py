@@ -176,11 +176,11 @@ class TestMaxConcurrent:
                 most = max(most, inside)
             return recording
 
-        def end(self: Any, recording: Any) -> None:
+        def end(self: Any, recording: Any, session: Any) -> None:
             nonlocal inside
             with lock:
                 inside -= 1
-            real_end(self, recording)
+            real_end(self, recording, session)
 
         monkeypatch.setattr(recorder.Recorder, "_start", start)
         monkeypatch.setattr(recorder.Recorder, "end", end)
@@ -621,7 +621,7 @@ class TestFaultyEngine:
         no_more: Callable[[], None],
     ) -> None:
         service(work, profiles.folder)  # the self-test is done
-        monkeypatch.setattr(lsprof.Stretch, step, self.fail)
+        monkeypatch.setattr(lsprof.Lane, step, self.fail)
         self.check(service, profiles, "failed_stats", caplog)
         monkeypatch.undo()
         no_more()

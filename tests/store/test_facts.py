@@ -17,6 +17,7 @@ pytestmark = pytest.mark.recording
 ID = "0123456789ab"
 TEXTS = st.text(st.characters(), max_size=30)  # lone surrogates too
 SECONDS = st.floats(0, 1e9)
+COUNTS = st.integers(0, 2**30)
 MAYBE_SECONDS = st.none() | SECONDS
 MAYBE_TEXTS = st.none() | TEXTS
 
@@ -36,9 +37,17 @@ REQUESTS = st.builds(
     total=SECONDS,
     cpu=MAYBE_SECONDS,
     waited=MAYBE_SECONDS,
+    held=MAYBE_SECONDS,
+    tasks=COUNTS,
+    tasks_ran=SECONDS,
+    tasks_waited=SECONDS,
+    jobs=COUNTS,
+    jobs_ran=SECONDS,
+    jobs_cpu=SECONDS,
+    left_running=COUNTS,
     cost=MAYBE_SECONDS,
     calls=st.integers(0, 2**60),
-    neighbours=st.integers(0, 2**30),
+    neighbours=COUNTS,
     pid=st.integers(0, 2**31),
     host=TEXTS,
     thread=TEXTS,
@@ -48,6 +57,7 @@ REQUESTS = st.builds(
     clock=st.sampled_from(["wall", "cpu"]),
     weight=st.floats(1, 1e9),
     interrupted=st.booleans(),
+    partial=st.booleans(),
     trace_id=MAYBE_TEXTS,
     labels=st.dictionaries(TEXTS, TEXTS, max_size=4),
 )

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.errors import BadProfile, NotFound
-from reqprof.model import Profile, Request
+from reqprof.model import Profile, Request, Timeline, Wait
 from reqprof.store import format as prof
 from reqprof.store import reader
+from reqprof.store import timeline as section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,7 +256,7 @@ def test_a_file_beyond_all_size_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none.prof", "none/none.prof", "ours.prof/none.prof", "a\0.prof"])
-@pytest.mark.parametrize("read", [reader.read, reader.facts])
+@pytest.mark.parametrize("read", [reader.read, reader.facts, reader.timeline])
 @pytest.mark.usefixtures("ours")
 def test_a_missing_file_is_not_found(
     read: Callable[[Path], object], name: str, tmp_path: Path
@@ -404,6 +405,7 @@ def test_no_descriptor_is_left_open(ours: Path, tmp_path: Path) -> None:
     for _ in range(5):
         reader.read(ours)
         reader.facts(ours)
+        reader.timeline(ours)
         refused(bad, "not a profile")
         refused(tmp_path, "folder")
     after = os.dup(0)
@@ -415,3 +417,60 @@ def test_reading_changes_nothing(ours: Path) -> None:
     before = ours.read_bytes(), stat.S_IMODE(ours.stat().st_mode)
     reader.read(ours)
     assert (ours.read_bytes(), stat.S_IMODE(ours.stat().st_mode)) == before
+
+
+# --- what the table cannot hold
+
+
+TIMELINE = Timeline(waits=(Wait((("app.py", 3, "view", 5),), 2, 0.25, 0.2),))
+
+
+def with_waits(path: Path, waits: bytes) -> Path:
+    path.write_bytes(prof.encode(STATS, REQUEST, {"note": b"hello", section.SECTION: waits}))
+    return path
+
+
+def test_the_timeline_is_read_on_its_own(ours: Path) -> None:
+    with_waits(ours, section.encode(TIMELINE))
+    assert reader.timeline(ours) == TIMELINE
+    assert reader.read(ours) == Profile(STATS, REQUEST, ours)
+
+
+def test_a_profile_without_waits_has_an_empty_timeline(ours: Path, foreign: Path) -> None:
+    assert reader.timeline(ours) == Timeline()
+    assert reader.timeline(foreign) == Timeline()
+
+
+@pytest.mark.parametrize(
+    ("waits", "reason"),
+    [
+        (b"", "its waits are no JSON"),
+        (b'{"waits":[[1]]}', r"its waits hold \[1\] in place of a wait of 5 parts"),
+        (b"[" * 100_000, "its waits are nested too deeply|its waits are no JSON"),
+    ],
+)
+def test_waits_that_are_none_cost_only_those_who_ask(waits: bytes, reason: str, ours: Path) -> None:
+    with_waits(ours, waits)
+    with pytest.raises(BadProfile, match=reason) as caught:
+        reader.timeline(ours)
+    assert str(caught.value).startswith(f"{ours}: ")
+    assert reader.read(ours).stats == STATS
+    assert reader.facts(ours) == REQUEST
+
+
+def test_waits_that_do_not_decompress_are_refused(ours: Path) -> None:
+    data = with_waits(ours, b"x" * 100)
+    packed = zlib.compress(b"x" * 100)
+    body = data.read_bytes().replace(packed, bytes(len(packed)))[:-12]
+    ours.write_bytes(body + zlib.crc32(body).to_bytes(4, "little") + prof.MAGIC)
+    with pytest.raises(BadProfile, match="section waits does not decompress"):
+        reader.timeline(ours)
+    assert reader.read(ours).stats == STATS
+
+
+def test_a_damaged_file_has_no_timeline(ours: Path) -> None:
+    data = bytearray(ours.read_bytes())
+    data[20] ^= 1
+    ours.write_bytes(data)
+    with pytest.raises(BadProfile, match="checksum does not match"):
+        reader.timeline(ours)

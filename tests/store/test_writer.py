@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reqprof.model import Request
+from reqprof.model import Job, Request, Timeline, Wait
 from reqprof.store import index, reader, writer
 from reqprof.store.retention import Caps
 from reqprof.store.writer import Writer
@@ -93,6 +93,52 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     profile = reader.read(path)
     assert profile.stats == STATS
     assert profile.request == made
+
+
+class TestTimelines:
+    TIMELINE = Timeline(
+        waits=(Wait((("app.py", 1, "view", 5),), 2, 0.25, 0.2),),
+        jobs=(Job(("app.py", 9, "leaf"), "pool_0", 1, 0.2, 0.1),),
+        held_by={"0123456789ab": 0.5},
+        stopped_at=(("app.py", 1, "view", 6),),
+    )
+
+    def test_a_timeline_is_written_beside_the_table(self, tmp_path: Path) -> None:
+        Writer(tmp_path, NO_CAPS).write(STATS, request(), None, self.TIMELINE)
+        (path,) = files(tmp_path)
+        assert reader.timeline(path) == self.TIMELINE
+        assert reader.read(path).stats == STATS
+        assert "sections" not in lines(tmp_path)[0]
+
+    @pytest.mark.parametrize("timeline", [None, Timeline()])
+    def test_an_empty_one_takes_no_room(self, tmp_path: Path, timeline: Timeline | None) -> None:
+        Writer(tmp_path, NO_CAPS).write(STATS, request(), None, timeline)
+        (path,) = files(tmp_path)
+        assert reader.timeline(path) == Timeline()
+        assert b"sections" not in path.read_bytes()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"waits": (Wait((("app.py", 1, "view", 5),), 2, -1.0, 0.2),)},
+            {"waits": (Wait((("app.py", 1, "view", None),), 2, 1.0, 0.2),)},  # type: ignore[arg-type]
+            {"waits": (None,)},
+            {"waits": TIMELINE.waits * 200_000},
+            {"stopped_at": (("app.py", 1, "view", 5),) * 1001},
+            {"held_by": {"0123456789ab": float("nan")}},
+        ],
+    )
+    def test_one_that_cannot_be_stored_costs_no_profile_and_is_told_once(
+        self, tmp_path: Path, wrong: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        made = Writer(tmp_path, NO_CAPS)
+        for number in range(3):
+            made.write(STATS, request(number), None, Timeline(**wrong))
+        assert [reader.read(path).stats for path in files(tmp_path)] == [STATS] * 3
+        assert [reader.timeline(path) for path in files(tmp_path)] == [Timeline()] * 3
+        (record,) = caplog.records
+        assert record.name == "reqprof"
+        assert record.getMessage().startswith("profiles are stored without their waits: ")
 
 
 def test_the_index_tells_the_same_facts_with_name_and_size(tmp_path: Path) -> None:

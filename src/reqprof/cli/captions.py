@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from reqprof.cli.gather import called
 from reqprof.cli.params import format_moment
-from reqprof.cli.sheet import headline
+from reqprof.cli.sheet import PARTIAL, headline
+from reqprof.cli.talk import plural
 from reqprof.view import figures
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Tally:
     """Running totals over profiles; none of them is kept."""
 
     requests: int = 0
+    partial: int = 0  # of these
     others: int = 0  # profiles of other tools
     earliest: float = float("inf")
     latest: float = 0.0
@@ -47,6 +49,7 @@ class Tally:
 
     def _count(self, request: Request) -> None:
         self.requests += 1
+        self.partial += request.partial
         self.earliest = min(self.earliest, request.start)
         self.latest = max(self.latest, request.start)
         if request.cost is not None:
@@ -58,7 +61,8 @@ class Tally:
         """How many of what."""
         parts = []
         if self.requests or not self.others:
-            parts.append(plural(self.requests, "request"))
+            partial = f" ({self.partial:,} partial)" if self.partial else ""
+            parts.append(plural(self.requests, "request") + partial)
         if self.others:
             parts.append(plural(self.others, "profile") + " of other tools")
         return " and ".join(parts)
@@ -85,8 +89,12 @@ def alone(profile: Profile) -> tuple[str, list[str]]:
     if request is None:
         return (profile.path.name if profile.path else "profile"), []
     took = f"{figures.seconds(request.duration)}; {format_moment(request.start)}"
-    cost = [] if request.cost is None else slowed(request.cost, request.ran)
-    return headline(request), [f"{took}; {engine(request)}; id {request.id}.", *cost]
+    lines = [f"{took}; {engine(request)}; id {request.id}."]
+    if request.partial:
+        lines.append(f"{PARTIAL[0].upper()}{PARTIAL[1:]}.")
+    if request.cost is not None:
+        lines += slowed(request.cost, request.ran)
+    return headline(request), lines
 
 
 def engine(request: Request) -> str:
@@ -103,8 +111,3 @@ def slowed(cost: float, ran: float) -> list[str]:
     share = figures.percent(cost, ran)
     line = f"Traced requests run slower than untraced ones: about {share} of their time is tracing"
     return [line + ", an estimate."]
-
-
-def plural(count: int, noun: str) -> str:
-    """The number with its noun."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -62,7 +62,7 @@ class Choice:
 
 def lines(stats: Stats, choice: Choice, screen: Screen) -> Iterator[str]:
     """The tables that ``choice`` asks for, line by line."""
-    name = _namer(choice)
+    name = namer(choice)
     digits = _digits(stats)
     yield _totals(stats, digits)
     if choice.callers is None and choice.callees is None:
@@ -117,7 +117,8 @@ def _sides(stats: Stats, choice: Choice) -> Iterator[tuple[str, re.Pattern[str],
         yield "->", choice.callees, table.callees(stats)
 
 
-def _namer(choice: Choice) -> Namer:
+def namer(choice: Choice) -> Namer:
+    """How to name functions: whole, or with short paths."""
     if choice.full_paths:
         return table.standard_name
     here = os.path.join(os.getcwd(), "")  # noqa: PTH118, PTH109 - the separator at its end matters

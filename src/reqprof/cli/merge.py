@@ -4,7 +4,8 @@ PATH is a folder of profiles, a file, or a quoted glob; files of any tool that w
 format will do ("profiles" if not given). One tree is built for each profile and the trees are
 added, which is truer than a tree of the added profiles. A request counts once, however many
 copies of its file there are. Profiles stamped as interrupted are left out, and so, under a filter,
-are those of other tools, which have no facts.
+are those of other tools, which have no facts. Partial ones, of requests that still ran after
+max_duration, count as far as they go, and their number is told.
 
 The format is the one asked for, or that of -o FILE's extension (.svg, .prof, .txt, .folded), or
 text. Without -o it goes to stdout, but never a picture or a profile to a terminal: those go to a
@@ -25,7 +26,7 @@ import click
 from reqprof.cli import captions, destination, each, gather, output
 from reqprof.cli.draw import Pen
 from reqprof.cli.select import Wanted, filters
-from reqprof.cli.talk import progress
+from reqprof.cli.talk import plural, progress
 from reqprof.errors import ReqprofError
 
 if TYPE_CHECKING:
@@ -129,5 +130,5 @@ def _draw_each(profiles: Iterator[Profile], folder: Path, pen: Pen, caption: Cap
     suffix = destination.SUFFIXES[pen.form]
     made, failed = each.write(profiles, folder, suffix, pen.one)
     index = each.write_index(made, folder, *caption())
-    output.wrote(index, captions.plural(len(made), "picture") + ", worst first")
+    output.wrote(index, plural(len(made), "picture") + ", worst first")
     return failed

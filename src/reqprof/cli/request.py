@@ -40,7 +40,11 @@ def route(request: Request) -> str:
 
 def note(request: Request) -> str:
     """What is wrong with the request or its profile, in a word or two."""
-    words = [request.exception or "", "interrupted" if request.interrupted else ""]
+    words = [
+        request.exception or "",
+        "interrupted" if request.interrupted else "",
+        "partial" if request.partial else "",
+    ]
     return ", ".join(filter(None, words))
 
 

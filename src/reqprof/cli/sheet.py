@@ -6,15 +6,16 @@ import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reqprof.cli import stack
 from reqprof.cli.params import format_duration
 from reqprof.cli.request import method, status
-from reqprof.cli.talk import Screen, printable
+from reqprof.cli.talk import Screen, plural, printable
 from reqprof.view.figures import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqprof.model import Profile, Request
+    from reqprof.model import Profile, Request, Timeline
 
 MARGIN = "  "
 NAME = 10
@@ -24,10 +25,22 @@ WARNING = (
     "interrupted: another profiler took over during this request;"
     " counts and times are too small, and merges leave it out"
 )
+PARTIAL = "partial: it still ran after max_duration; the profile holds what was before"
+
+REST = "the rest is I/O, locks and the interpreter lock"
+"""What wall time is that is no CPU time."""
+
+_WORST = 3
+"""Requests that are named for having held the event loop."""
 
 
-def lines(profile: Profile, screen: Screen) -> Iterator[str]:
-    """The sheet line by line; just the file's name where another tool wrote it."""
+def lines(
+    profile: Profile, timeline: Timeline, screen: Screen, *, full_paths: bool, hint: bool
+) -> Iterator[str]:
+    """The sheet line by line; just the file's name where another tool wrote it.
+
+    With ``hint`` it names the option that shows where the request waited.
+    """
     request = profile.request
     if request is None:
         yield screen.paint(printable(str(profile.path)), "strong")
@@ -37,7 +50,16 @@ def lines(profile: Profile, screen: Screen) -> Iterator[str]:
     yield screen.paint(printable(headline(request)), "bad" if failed else "strong")
     if request.interrupted:
         yield screen.paint(f"{MARGIN}{WARNING}", "bad")
-    rows = [*_rows(request), ("file", str(profile.path))]
+    if request.partial:
+        yield f"{MARGIN}{PARTIAL}"
+    hint = hint and bool(timeline.waits or timeline.jobs)
+    rows = [
+        *_rows(request),
+        *_others(request, timeline, hint=hint),
+        ("stopped", _stopped(timeline, full_paths=full_paths)),
+        *_origin(request),
+        ("file", str(profile.path)),
+    ]
     for name, value in rows:
         if value:
             yield from _wrapped(name, printable(value), screen)
@@ -68,6 +90,18 @@ def _rows(request: Request) -> Iterator[tuple[str, str]]:
     yield "when", _when(request.start)
     yield "took", _took(request)
     yield "work", _work(request)
+
+
+def _others(request: Request, timeline: Timeline, *, hint: bool) -> Iterator[tuple[str, str]]:
+    """What the request waited for, and what others did for it or to it."""
+    yield "waited", _waited(request, timeline, hint=hint)
+    yield "tasks", _tasks(request)
+    yield "threads", _threads(request)
+    yield "late", _late(request)
+
+
+def _origin(request: Request) -> Iterator[tuple[str, str]]:
+    """How the profile was made, and where."""
     yield "tracing", _tracing(request)
     yield "engine", _engine(request)
     yield "process", _process(request)
@@ -99,15 +133,73 @@ def _took(request: Request) -> str:
 
 def _work(request: Request) -> str:
     parts = []
-    if request.cpu is not None:
-        parts.append(f"cpu {format_duration(request.cpu)}")
     if request.waited is not None:
-        whole = format_duration(request.total)
-        parts.append(f"waited {format_duration(request.waited)} of {whole} in all")
+        parts.append(f"ran {format_duration(request.ran)}")
+    if request.cpu is not None:
+        parts.append(_cpu(request, request.cpu))
     if request.neighbours:
-        others = f"{request.neighbours} other profiled request"
-        parts.append(f"{others}{'s' if request.neighbours > 1 else ''} in flight when it began")
-    return ", ".join(parts)
+        others = plural(request.neighbours, "other profiled request")
+        parts.append(f"{others} in flight when it began")
+    return "; ".join(parts)
+
+
+def _cpu(request: Request, cpu: float) -> str:
+    text = f"cpu {format_duration(cpu)}"
+    if request.waited is not None:
+        return f"{text}, child tasks and pool threads included" if _helped(request) else text
+    text += f" of {format_duration(request.total)} in all"
+    return f"{text}, {REST}" if cpu < 0.99 * request.total else text
+
+
+def _helped(request: Request) -> bool:
+    return bool(request.tasks or request.jobs)
+
+
+def _waited(request: Request, timeline: Timeline, *, hint: bool) -> str:
+    if request.waited is None:
+        return ""
+    text = f"{format_duration(request.waited)} of {format_duration(request.total)} in all"
+    if hint:
+        text += " (--waits shows where)"
+    if request.held:
+        text += f"; others held the event loop for at most {format_duration(request.held)}"
+        text += f" of that, an estimate{_worst(timeline)}"
+    return text
+
+
+def _worst(timeline: Timeline) -> str:
+    worst = sorted(timeline.held_by.items(), key=lambda held: -held[1])[:_WORST]
+    named = ", ".join(f"{name} ({format_duration(seconds)})" for name, seconds in worst)
+    return f"; the worst profiled ones: {named}" if named else ""
+
+
+def _tasks(request: Request) -> str:
+    if not request.tasks:
+        return ""
+    ran, waited = format_duration(request.tasks_ran), format_duration(request.tasks_waited)
+    return f"{plural(request.tasks, 'child task')} ran {ran} and waited {waited}"
+
+
+def _threads(request: Request) -> str:
+    if not request.jobs:
+        return ""
+    calls = plural(request.jobs, "call in a pool thread", "calls in pool threads")
+    took, cpu = format_duration(request.jobs_ran), format_duration(request.jobs_cpu)
+    return f"{calls} took {took}, cpu {cpu}; {REST}"
+
+
+def _late(request: Request) -> str:
+    if not request.left_running:
+        return ""
+    what = plural(request.left_running, "child task or pool call", "child tasks or pool calls")
+    whose = "its" if request.left_running == 1 else "their"
+    return f"{what} still ran when it ended; {whose} later work is not counted"
+
+
+def _stopped(timeline: Timeline, *, full_paths: bool) -> str:
+    if not timeline.stopped_at:
+        return ""
+    return f"at {stack.line(stack.teller(full_paths=full_paths)(timeline.stopped_at))}"
 
 
 def _tracing(request: Request) -> str:

@@ -13,6 +13,11 @@ Sort keys are those of pstats, by name, unambiguous start or old number (-1 to 2
 cumpercall for the two columns per call: calls, ncalls, pcalls, time, tottime, cumulative, cumtime,
 filename, module, line, name, nfl, stdname.
 
+--waits shows where an ASGI request waited instead: its own waits, then those of its child tasks,
+then its calls in pool threads, most time first. A place is a stack of `file:line function`, the
+line being the one that awaits. On a terminal it has the frames of your own code, what the last of
+them awaited and where that ended; --full-paths, a pipe or a file gets every frame.
+
 --json prints one JSON object with the facts and the same rows.
 """
 
@@ -20,15 +25,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import functions, gather, sheet, table
+from reqprof.cli import functions, gather, sheet, table, waits
 from reqprof.cli.params import parsed
 from reqprof.cli.request import facts
 from reqprof.cli.talk import Screen, emit, emit_json
 from reqprof.cli.which import which
+from reqprof.errors import UsageError
 from reqprof.store import reader
+
+if TYPE_CHECKING:
+    from reqprof.model import Profile, Timeline
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -53,10 +63,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     "--sort",
     multiple=True,
     metavar="KEY",
-    default=["cumulative"],
-    show_default=True,
     callback=parsed(table.parse_key),
-    help="Repeatable: the next one orders what is equal by the one before.",
+    help="Repeatable: the next one orders what is equal by the one before.  [default: cumulative]",
 )
 @click.option(
     "--limit",
@@ -64,14 +72,15 @@ def _pattern(text: str) -> re.Pattern[str]:
     type=click.IntRange(min=0),
     default=30,
     show_default=True,
-    help="Functions; 0 for all.",
+    help="Rows of a table; 0 for all.",
 )
 @click.option(
     "--match",
     multiple=True,
     metavar="REGEX",
     callback=parsed(_pattern),
-    help="Only functions whose full file:line(name) it is found in. Repeatable; all must be.",
+    help="Only functions whose full file:line(name), or places whose whole stack, it is found in."
+    " Repeatable; all must be.",
 )
 @click.option(
     "--callers",
@@ -85,7 +94,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     callback=parsed(_pattern),
     help="Instead of the table: what the functions that match called.",
 )
-@click.option("--full-paths", is_flag=True, help="Shorten no paths on a terminal.")
+@click.option("--waits", "waiting", is_flag=True, help="Instead of the table: where it waited.")
+@click.option("--full-paths", is_flag=True, help="Shorten no paths and stacks on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object instead of text.")
 @gather.untrusted
 def command(
@@ -96,15 +106,20 @@ def command(
     match: tuple[re.Pattern[str], ...],
     callers: re.Pattern[str] | None,
     callees: re.Pattern[str] | None,
+    waiting: bool,
     full_paths: bool,
     as_json: bool,
     untrusted: bool,
 ) -> None:
     """Print one profile."""
-    profile = reader.read(which(word, folder), trusted=not untrusted)
+    if waiting and (sort or callers or callees):
+        raise UsageError("--waits has no functions: leave out --sort, --callers and --callees")
+    path = which(word, folder)
+    profile = reader.read(path, trusted=not untrusted)
+    timeline = reader.timeline(path)
     screen = Screen.of_stdout()
     choice = functions.Choice(
-        sort=sort,
+        sort=sort or ("cumulative",),
         limit=limit,
         match=match,
         callers=callers,
@@ -112,10 +127,24 @@ def command(
         full_paths=full_paths or screen.width is None,
     )
     if as_json:
-        request = profile.request
-        head = {"file": str(profile.path), "facts": facts(request) if request else None}
-        emit_json({**head, **functions.as_json(profile.stats, choice)})
+        body = (
+            waits.as_json(timeline, choice) if waiting else functions.as_json(profile.stats, choice)
+        )
+        emit_json({**_head(profile, timeline), **body})
         return
-    emit(sheet.lines(profile, screen))
+    emit(sheet.lines(profile, timeline, screen, full_paths=choice.full_paths, hint=not waiting))
     emit([""])
-    emit(functions.lines(profile.stats, choice, screen))
+    if waiting:
+        emit(waits.lines(timeline, profile.request, choice, screen))
+    else:
+        emit(functions.lines(profile.stats, choice, screen))
+
+
+def _head(profile: Profile, timeline: Timeline) -> dict[str, object]:
+    request = profile.request
+    return {
+        "file": str(profile.path),
+        "facts": facts(request) if request else None,
+        "held_by": timeline.held_by,
+        "stopped_at": waits.stack_json(timeline.stopped_at),
+    }

@@ -68,6 +68,11 @@ def printable(text: str) -> str:
     )
 
 
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """The number with its noun, whose plural may need telling."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
 def say(message: str) -> None:
     """One line on stderr."""
     if sys.stderr is not None:

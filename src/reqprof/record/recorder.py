@@ -15,19 +15,21 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.model import Request
-from reqprof.record import route
+from reqprof.record import pools, route
 from reqprof.record.counters import Counters, told
 from reqprof.record.engines import Unavailable, cprofile
 from reqprof.record.engines.lsprof import now
+from reqprof.record.notes import Notes
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.rules import Sampling
+from reqprof.record.steps import ENDED
 from reqprof.store.background import BACKGROUND
 from reqprof.store.writer import HOST, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reqprof.model import Stats
+    from reqprof.model import Stats, Timeline
     from reqprof.record.engines import Engine, Session
     from reqprof.store.naming import NameMaker
 
@@ -81,9 +83,18 @@ class Recorder:
         self._engine_retry = 0.0
         if self._sampling.rate != 0.0:
             self._try_engine()
+            if settings.follow:
+                self.hook(pools.hook)
         if settings.strict:
             self._writer.prepare()
         _recorders.add(self)
+
+    def hook(self, wrap: Callable[[], None]) -> None:
+        """Have ``wrap`` see to it that what requests start elsewhere can be followed."""
+        try:
+            wrap()
+        except Exception as error:
+            self.counters.say("unfollowed", f"child tasks or jobs may not count: {told(error)}")
 
     def begin(self, arrival: Callable[[A], Arrival], raw: A) -> Recording | None:
         """A recording to be entered at once, or ``None`` where the request runs unprofiled.
@@ -94,13 +105,14 @@ class Recorder:
             return None
         return self._guard(partial(self._begin, partial(self._facts, arrival, raw)))
 
-    def end(self, recording: Recording) -> None:
+    def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
         self._in_flight.discard(recording)
-        if not BACKGROUND.submit(partial(self._store, recording), MAX_QUEUE):
+        if not BACKGROUND.submit(partial(self._finish, recording, session), MAX_QUEUE):
             waiting = f"{BACKGROUND.backlog} profiles wait to be written already"
             full = BACKGROUND.backlog >= MAX_QUEUE
             self.counters.trouble("dropped", waiting if full else "no thread can be started")
+            _forget(recording, session)
 
     def fault(self, counter: str, error: BaseException) -> None:
         """Count a fault of our own; with ``strict`` raise it."""
@@ -168,17 +180,24 @@ class Recorder:
             self.counters.add("skipped_concurrent")
             return None
         try:
-            recording.session = self._find_engine().session()
+            session = recording.session = self._find_engine().session()
+            session.owner = recording
         except BaseException:
             self._in_flight.discard(recording)
             raise
         self.counters.add("profiled")
         return recording
 
-    def _store(self, recording: Recording) -> None:
-        """On the background thread: the stats, the file, and what else is to be done."""
+    def _finish(self, recording: Recording, session: Session) -> None:
+        """On the background thread."""
         try:
-            session = recording.session
+            self._store(recording, session)
+        finally:
+            _forget(recording, session)
+
+    def _store(self, recording: Recording, session: Session) -> None:
+        """The stats, the file, and what else is to be done."""
+        try:
             if session.fault is not None:
                 raise session.fault
             stats = session.finish()
@@ -186,13 +205,15 @@ class Recorder:
                 self.counters.add("empty")
                 return
             request = self._describe(recording, session, stats)
+            timeline = recording.timeline()
         except Exception as error:
             self.counters.trouble("failed_stats", f"a fault in reqprof: {told(error)}")
             return
         if request.interrupted:
             self.counters.add("interrupted")
         try:
-            self.counters.add("pruned", self._writer.write(stats, request, recording.environ))
+            gone = self._writer.write(stats, request, recording.environ, timeline)
+            self.counters.add("pruned", gone)
             self.counters.add("stored")
         except OSError as error:
             self.counters.trouble("unwritten", f"{self.settings.out_dir} takes no profile: {error}")
@@ -206,12 +227,10 @@ class Recorder:
 
     def _describe(self, recording: Recording, session: Session, stats: Stats) -> Request:
         engine = self._find_engine()
-        ran = session.ran()
         return replace(
             recording.request,
             **recording.seen(self.settings.store_path),
             cpu=session.cpu(),
-            waited=max(0.0, recording.total - ran) if recording.suspends else None,
             cost=engine.cost(stats),
             calls=sum(row[1] for row in stats.values()),
             neighbours=recording.neighbours,
@@ -233,6 +252,7 @@ class Recording:
     """
 
     session: Session
+    ended = False
     suspends = False  # an async request: time outside its stretches is waiting
     environ: Mapping[str, Any] | None = None  # for a filename_format that is a callable
     exception: str | None = None
@@ -244,7 +264,10 @@ class Recording:
         self.status: int | None = None
         self.thread = threading.current_thread().name
         self.total = 0.0
+        self.notes = Notes()
         self._recorder = recorder
+        self._follows = recorder.settings.follow
+        self._noted: dict[str, Any] = {}
         self._began = time.perf_counter()
         self._first: float | None = None
         self._last: float | None = None
@@ -271,10 +294,22 @@ class Recording:
             self.total = time.perf_counter() - self._began
             if error is not None:
                 self.exception = type(error).__name__
-            self.session.close()
-            self._recorder.end(self)
+            self.ended = True
+            self._noted = self.notes.facts()
+            session, self.session = self.session, ENDED
+            session.close()
+            self._recorder.end(self, session)
         except Exception as fault:
             self._recorder.fault("failed_end", fault)
+
+    def follows(self) -> bool:
+        """Whether what it starts counts for it."""
+        return self._follows and not self.ended
+
+    def hook(self, wrap: Callable[[], None]) -> None:
+        """Have ``wrap`` see to it that what it starts can be followed."""
+        if self._follows:
+            self._recorder.hook(wrap)
 
     def abandon(self, end: Callable[[], None]) -> None:
         """Have ``end`` called later: finalisers may interrupt anything, in any thread."""
@@ -296,7 +331,23 @@ class Recording:
             "duration": last,
             "first_byte": None if self._first is None else self._first - self._began,
             "total": self.total,
+            "waited": min(self.notes.waited, self.total) if self.suspends else None,
+            **self._noted,
         }
+
+    def timeline(self) -> Timeline:
+        """What its table cannot hold."""
+        return self.notes.timeline({}, [])
+
+    def forget(self) -> None:
+        """Keep nothing large: a task or a thread that outlived the request may keep this."""
+        self.environ = None
+        self.notes = Notes()
+
+
+def _forget(recording: Recording, session: Session) -> None:
+    recording.forget()
+    session.drop()
 
 
 def _trace_id(traceparent: str | None) -> str | None:

@@ -4,8 +4,9 @@ Each framework shows its match in a place and at a time of its own:
 
 * Flask: when the response starts, the ``werkzeug.request`` in the WSGI environment has its
   ``url_rule``; Flask takes it away again before the app returns;
-* Django: the handler that starts the response has the request, with its ``resolver_match``;
-* Starlette and FastAPI: the ASGI scope keeps ``route``, or ``router`` and ``endpoint``.
+* Django, Quart, Falcon, Bottle and Pyramid: one of the functions that are open when the response
+  starts has the request, or what else leads to its route;
+* Starlette, FastAPI and Litestar: the ASGI scope keeps it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
-_DJANGO_HANDLERS = ("django.core.handlers.wsgi", "django.core.handlers.asgi")
 _FRAMES = 40
 
 _ID = re.compile(
@@ -36,10 +36,11 @@ def guess(path: str) -> str:
 
 
 def from_scope(scope: Mapping[str, Any]) -> str | None:
-    """Starlette's or FastAPI's path format, below the mounts and routers that lead to it."""
+    """The path format that the scope tells of, below the mounts and routers that lead to it."""
     route, endpoint = scope.get("route"), scope.get("endpoint")
     if route is None and endpoint is None:
-        return None
+        template = scope.get("path_template")  # Litestar's
+        return None if template is None else str(template)
     root = scope.get("app_root_path", scope.get("root_path", ""))
     routes = getattr(scope.get("router"), "routes", ())
     found = _path_to(route, endpoint, routes, scope["path"].removeprefix(root))
@@ -90,7 +91,7 @@ def _format(route: Any) -> str | None:
 def flask_match(environ: Mapping[str, Any]) -> Any:
     """Werkzeug's ``Rule`` while the response of a Flask app starts.
 
-    Like :func:`django_match` it runs inside the request's own stretch, so it calls nothing that a
+    Like :func:`open_match` it runs inside the request's own stretch, so it calls nothing that a
     profile would show.
     """
     try:
@@ -99,15 +100,16 @@ def flask_match(environ: Mapping[str, Any]) -> Any:
         return None
 
 
-def django_match(frame: FrameType | None) -> Any:
-    """Django's ``ResolverMatch`` where ``frame``, or a caller of it, is a Django handler's."""
+def open_match(frame: FrameType | None) -> Any:
+    """What ``frame``, or a caller of it, has matched, where it is one of a known framework's."""
     for _ in _STEPS:
         if frame is None:
             return None
         try:
-            if frame.f_globals["__name__"] in _DJANGO_HANDLERS:
-                return frame.f_locals["request"].resolver_match
-        except Exception:  # noqa: S110  this handler has no request yet
+            name = frame.f_globals["__name__"]
+            if name in _FRAMEWORKS:
+                return _FRAMEWORKS[name](frame.f_locals)
+        except Exception:  # noqa: S110  this function of the framework's does not know it
             pass
         frame = frame.f_back
     return None
@@ -116,10 +118,72 @@ def django_match(frame: FrameType | None) -> Any:
 _STEPS = (None,) * _FRAMES
 
 
+def _django(seen: Mapping[str, Any]) -> Any:
+    return seen["request"].resolver_match
+
+
+def _quart(seen: Mapping[str, Any]) -> Any:
+    try:
+        return seen["request"].url_rule
+    except KeyError:
+        return seen["websocket"].url_rule
+
+
+def _falcon(seen: Mapping[str, Any]) -> Any:
+    return seen["req"].uri_template
+
+
+def _bottle(seen: Mapping[str, Any]) -> Any:
+    environ = seen["environ"]
+    # An app that is mounted as any WSGI app leaves its own route here, which lacks the mount.
+    return environ["bottle.route"] if environ["bottle.app"] is seen["self"] else None
+
+
+def _pyramid(seen: Mapping[str, Any]) -> Any:
+    # The request with its match is gone by now.
+    return seen["self"].routes_mapper, seen["environ"]["PATH_INFO"]
+
+
+_FRAMEWORKS = {
+    "django.core.handlers.wsgi": _django,
+    "django.core.handlers.asgi": _django,
+    "quart.asgi": _quart,
+    "falcon.app": _falcon,
+    "falcon.asgi.app": _falcon,
+    "bottle": _bottle,
+    "pyramid.router": _pyramid,
+}
+
+
 def from_match(match: Any, mounted: str = "") -> str | None:
-    """The pattern of a ``Rule`` or a ``ResolverMatch``, below the path where the app is mounted."""
-    rule, route = getattr(match, "rule", None), getattr(match, "route", None)
+    """The template of what was matched, below the path where the app is mounted."""
+    if type(match) is tuple:
+        rule = _pyramid_pattern(*match)
+    elif type(match) is str:
+        rule = match
+    else:
+        rule = getattr(match, "rule", None)
     if rule is not None:
         return mounted + str(rule)
+    route = getattr(match, "route", None)
     # Django leaves the first slash out of its patterns, and joins expressions without their "^".
     return None if route is None else f"{mounted}/{str(route).removeprefix('^')}"
+
+
+def _pyramid_pattern(mapper: Any, path: str) -> str | None:
+    """The pattern of the route for ``path``, where only one can be it.
+
+    Predicates, which choose among routes for one path, would have to be asked with the request.
+    """
+    path = path.encode("latin-1").decode() or "/"
+    patterns = set()
+    for route in mapper.routelist:
+        if route.match(path) is not None:
+            patterns.add(route.pattern)
+            if not route.predicates:
+                break
+    return "/" + patterns.pop().lstrip("/") if len(patterns) == 1 else None
+
+
+# The name under which the doors know it.
+django_match = open_match

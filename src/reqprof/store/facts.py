@@ -48,17 +48,17 @@ def dump_line(facts: Mapping[str, object]) -> bytes:
     return json.dumps(facts, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def load_line(line: bytes) -> dict[str, object]:
-    """One JSON object; raises ValueError for anything else."""
+def load_line(line: bytes, what: str = "its facts") -> dict[str, object]:
+    """One JSON object; raises ValueError, which says ``what`` it should be, for anything else."""
     try:
-        facts = _DECODER.decode(line.decode("utf-8"))
+        found = _DECODER.decode(line.decode("utf-8"))
     except RecursionError:
-        raise ValueError("its facts are nested too deeply") from None
+        raise ValueError(f"{what} are nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"its facts are no JSON: {error}") from None
-    if type(facts) is not dict:
-        raise ValueError("its facts are no JSON object")
-    return facts
+        raise ValueError(f"{what} are no JSON: {error}") from None
+    if type(found) is not dict:
+        raise ValueError(f"{what} are no JSON object")
+    return found
 
 
 def _constant(name: str) -> Never:

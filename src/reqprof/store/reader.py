@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
 from reqprof.errors import BadProfile, NotFound
-from reqprof.model import Profile
+from reqprof.model import Profile, Timeline
+from reqprof.store import timeline as section
 from reqprof.store.decode import decode
 from reqprof.store.facts import from_facts
 from reqprof.store.format import MAGIC, split, tail_facts
@@ -54,6 +55,20 @@ def read(path: Path, *, trusted: bool = True) -> Profile:
         request = from_facts(parts.facts)
         own = _load if trusted and _is_own(status) else _decode_all
         return Profile(own(parts.stats), request, path)
+    except ValueError as error:
+        raise BadProfile(path, str(error)) from None
+
+
+def timeline(path: Path) -> Timeline:
+    """Where the request of a profile waited and what others did for it; empty where none tells.
+
+    Apart from :func:`read`, since merges need none of it. Raises as that does.
+    """
+    data, _ = contents(path, MAX_SIZE)
+    try:
+        parts = split(data)
+        found = None if parts is None else parts.section(section.SECTION)
+        return Timeline() if found is None else section.decode(found)
     except ValueError as error:
         raise BadProfile(path, str(error)) from None
 

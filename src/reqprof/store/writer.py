@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -10,8 +11,10 @@ import threading
 from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING
 
+from reqprof.model import Timeline
 from reqprof.store import format as prof
 from reqprof.store import index, naming
+from reqprof.store import timeline as section
 from reqprof.store.retention import TEMPORARY, Caps, Retention
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from reqprof.model import Request, Stats
+
+logger = logging.getLogger("reqprof")
 
 HOST = socket.gethostname()
 
@@ -49,6 +54,7 @@ class Writer:
         self._lines = 0
         self._index = b""
         self._index_pid = 0
+        self._told_of_waits = False
 
     def prepare(self) -> None:
         """Make the folders; raises OSError where that is impossible."""
@@ -58,15 +64,22 @@ class Writer:
         if indexes.is_symlink():  # in a folder that is not ours alone, such as /tmp
             raise NotADirectoryError(f"{indexes} is a symbolic link; reqprof follows none")
 
-    def write(self, stats: Stats, request: Request, environ: Mapping[str, Any] | None) -> int:
+    def write(
+        self,
+        stats: Stats,
+        request: Request,
+        environ: Mapping[str, Any] | None,
+        timeline: Timeline | None = None,
+    ) -> int:
         """Store one profile; returns how many older ones had to go since the last one stored.
 
-        Raises OSError where the folder or the disk does not take it.
+        A timeline that cannot be stored is left out. Raises OSError where the folder or the disk
+        does not take the profile.
         """
         self.prepare()
         if not self._retention.has_room():
             raise NoRoom(f"less than min_free of the disk of {self.folder} is free")
-        data = prof.encode(stats, request)
+        data = prof.encode(stats, request, self._sections(timeline))
         name = self._place(data, request, environ)
         line = index.line(name, len(data), request)
         self._append(line)
@@ -75,6 +88,17 @@ class Writer:
             # So that the index shrinks with the profiles, however few may stay.
             self._index = b""
         return gone
+
+    def _sections(self, timeline: Timeline | None) -> dict[str, bytes]:
+        if timeline is None or timeline == Timeline():
+            return {}
+        try:
+            return {section.SECTION: section.encode(timeline)}
+        except Exception as error:  # whatever it is, the profile is worth more
+            if not self._told_of_waits:
+                self._told_of_waits = True
+                logger.warning("profiles are stored without their waits: %s", error)
+            return {}
 
     def _place(self, data: bytes, request: Request, environ: Mapping[str, Any] | None) -> str:
         temporary = self.folder / f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"

@@ -20,15 +20,21 @@ class Session(Protocol):
     """One request's recording, over all threads that work for it. Its methods raise nothing."""
 
     fault: Exception | None  # of reqprof's own: the recording is worthless
+    owner: Any  # whom it records for
 
     def enter(self) -> Any:
         """This thread begins a stretch of work for the request.
 
-        Returns what :meth:`leave` wants, ``None`` where this thread cannot be recorded now.
+        Returns what :meth:`leave` wants: ``None`` where this thread cannot be recorded now, where
+        it is in a stretch of this session already, and where the session has ended.
         """
 
-    def leave(self, stretch: Any) -> None:
-        """This thread's stretch ends. To be called by the very frame that called enter."""
+    def leave(self, stretch: Any, frames: int = 1) -> None:
+        """This thread's stretch ends.
+
+        ``frames`` says how many have been entered, this one included, since that which called
+        enter.
+        """
 
     def cut_short(self) -> None:
         """Something was not recorded as it happened: the profile says so, merges leave it out."""
@@ -37,10 +43,13 @@ class Session(Protocol):
         """Whether it was cut short, or another profiler took over or kept us out."""
 
     def close(self) -> None:
-        """The request has ended: give back what the process shares. Cheap; any thread; once."""
+        """The request has ended: what runs on is not recorded. Cheap; any thread; once."""
 
     def finish(self) -> Stats:
         """The pstats table of all threads. Expensive: not on the request's thread."""
+
+    def drop(self) -> None:
+        """Forget what was recorded."""
 
     def ran(self) -> float:
         """Seconds inside stretches."""

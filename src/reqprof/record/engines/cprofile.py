@@ -14,6 +14,13 @@ from typing import TYPE_CHECKING
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.lsprof import now
 
+if sys.version_info >= (3, 12):
+    from reqprof.record.engines.monitoring import MonitoringSession as _Kind
+    from reqprof.record.engines.monitoring import active as active
+else:
+    from reqprof.record.engines.hook import HookSession as _Kind
+    from reqprof.record.engines.hook import active as active
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,11 +43,7 @@ def elsewhere(n):
 
 def engine(*, builtins: bool, clock: str) -> Engine:
     """This Python's engine, after a self-test. Raises :exc:`Unavailable` where that fails."""
-    if sys.version_info >= (3, 12):
-        from reqprof.record.engines.monitoring import MonitoringSession as Recording
-    else:
-        from reqprof.record.engines.hook import HookSession as Recording
-    return CprofileEngine(Recording, builtins=builtins, clock=clock)
+    return CprofileEngine(_Kind, builtins=builtins, clock=clock)
 
 
 class CprofileEngine:

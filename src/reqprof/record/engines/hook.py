@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from _lsprof import Profiler
-from threading import get_ident
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.lsprof import CprofileSession, OwnProfiler, Stretch, unseen
+from reqprof.record.engines.lsprof import CprofileSession, Lane, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +18,15 @@ _hook: Callable[[], Any] = unseen(sys.getprofile)
 _disable = unseen(Profiler.disable)
 
 
+def active() -> HookSession | None:
+    """The session that records this thread at this moment."""
+    hook = _hook()
+    return hook.session if type(hook) is Lane else None  # type: ignore[return-value]
+
+
 def _after_fork() -> None:
     # The child is not the request that was being recorded.
-    if isinstance(_hook(), OwnProfiler):
+    if type(_hook()) is Lane:
         sys.setprofile(None)
 
 
@@ -32,44 +37,49 @@ class HookSession(CprofileSession):
     """Records with ``Profiler.enable()``; never takes the hook of somebody else's profiler."""
 
     def __init__(self, *, builtins: bool, clock: str) -> None:
-        if _hook() is not None:
+        hook = _hook()
+        if type(hook) is Lane:
+            raise Unavailable("skipped_nested", "the thread was already recording a request")
+        if hook is not None:
             raise Unavailable("skipped_profiler", "another profiler was active in the thread")
         super().__init__(builtins=builtins, clock=clock)
 
-    def enter(self) -> Stretch | None:
+    def enter(self) -> Lane | None:
         try:
             hook = _hook()
             if hook is not None:
-                self.cut_short()
-                if isinstance(hook, OwnProfiler):
-                    hook.taken = True  # it records what is ours
+                if type(hook) is not Lane:
+                    self.cut_short()
+                elif hook.session is not self:
+                    self.meet(hook)
                 return None
-            stretch = self._stretches.get(get_ident())
-            if stretch is None:
-                stretch = self._stretches[get_ident()] = Stretch(self._clock)
-            stretch.begin()
-            stretch.profiler.enable(subcalls=True, builtins=self._builtins)
+            lane: Lane | None = self.lane()
+            if lane is not None:
+                lane.begin()
+                lane.enable(subcalls=True, builtins=self._builtins)
         except Exception as error:
             self.fault = error
             return None
-        return stretch
+        return lane
 
-    def leave(self, stretch: Stretch | None) -> None:
-        if stretch is None:
+    def leave(self, lane: Lane | None, frames: int = 1) -> None:
+        if lane is None:
             return
         try:
-            if _hook() is stretch.profiler:
-                _disable(stretch.profiler)
+            if _hook() is lane:
+                _disable(lane)
             else:
                 # Somebody took the hook meanwhile, and may still be using it. Disabling ours
                 # would switch theirs off: entries() does that, on a thread where it harms nobody.
                 self.cut_short()
-            stretch.end()
+            lane.end()
+            lane.inside = False
         except Exception as error:
             self.fault = error
 
     def entries(self) -> list[list[Any]]:
         if self.interrupted() and _hook() is None:
-            for stretch in self._stretches.values():
-                _disable(stretch.profiler)
+            for lane in self._lanes.values():
+                if not lane.inside:
+                    _disable(lane)
         return super().entries()

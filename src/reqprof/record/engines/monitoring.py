@@ -15,11 +15,10 @@ import os
 import sys
 import threading
 import time
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.lsprof import CprofileSession, Stretch
+from reqprof.record.engines.lsprof import CprofileSession, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,21 +44,31 @@ class _PerThread(threading.local):
 _start, _throw, _return, _call, _c_return = (_PerThread() for _ in range(5))
 
 
-class _ThreadStretch(Stretch):
-    """A stretch and the callbacks of its profiler, bound once."""
+class _EventLane(Lane):
+    """A lane with its profiler's callbacks, bound once."""
 
     __slots__ = ("c_return", "call", "return_", "start", "throw")
 
-    def __init__(self, clock: str, builtins: bool) -> None:
-        super().__init__(clock)
-        profiler: Any = self.profiler
+    def __init__(self, session: MonitoringSession, *timer: Any) -> None:
+        super().__init__(session, *timer)
+        profiler: Any = self
         start = self.start = profiler._pystart_callback
         # Before 3.14 a throw into a generator has no callback of its own: it is a start, with one
         # argument more.
         self.throw = getattr(profiler, "_pythrow_callback", None) or (lambda c, o, _: start(c, o))
         self.return_ = profiler._pyreturn_callback
-        self.call = profiler._ccall_callback if builtins else _ignore
-        self.c_return = profiler._creturn_callback if builtins else _ignore
+        self.call = profiler._ccall_callback if session.builtins else _ignore
+        self.c_return = profiler._creturn_callback if session.builtins else _ignore
+
+    def unbind(self) -> None:
+        """Break the cycles that the bound callbacks are."""
+        self.start = self.throw = self.return_ = self.call = self.c_return = _ignore
+
+
+def active() -> MonitoringSession | None:
+    """The session that records this thread at this moment."""
+    start = _start.callback
+    return None if start is _ignore else start.__self__.session  # type: ignore[attr-defined, no-any-return]
 
 
 class MonitoringSession(CprofileSession):
@@ -70,38 +79,39 @@ class MonitoringSession(CprofileSession):
             raise Unavailable("skipped_nested", "the thread was already recording a request")
         super().__init__(builtins=builtins, clock=clock)
         self.builtins = builtins
-        self.inside: set[int] = set()  # threads in a stretch
         self.left_at = time.monotonic()
         _events.open(self)
 
-    def enter(self) -> _ThreadStretch | None:
+    def new_lane(self) -> _EventLane:
+        return _EventLane(self, *self._timer)
+
+    def enter(self) -> _EventLane | None:
         try:
-            if _start.callback is not _ignore:
-                self.cut_short()
-                # The profiler whose callback it is records what is ours.
-                _start.callback.__self__.taken = True  # type: ignore[attr-defined]
+            start = _start.callback
+            if start is not _ignore:
+                other = start.__self__  # type: ignore[attr-defined]
+                if other.session is not self:
+                    self.meet(other)
                 return None
-            thread = get_ident()
-            stretch = self._stretches.get(thread)
-            if stretch is None:
-                stretch = self._stretches[thread] = _ThreadStretch(self._clock, self.builtins)
             # First inside, then the look at the events: see _Events.rest.
-            self.inside.add(thread)
+            lane: _EventLane | None = self.lane()
+            if lane is None:
+                return None
             if not _events.on:
                 _events.wake()
-            stretch.begin()
-            _throw.callback = stretch.throw
-            _return.callback = stretch.return_
-            _call.callback = stretch.call
-            _c_return.callback = stretch.c_return
-            _start.callback = stretch.start
+            lane.begin()
+            _throw.callback = lane.throw
+            _return.callback = lane.return_
+            _call.callback = lane.call
+            _c_return.callback = lane.c_return
+            _start.callback = lane.start
         except Exception as error:
             self.fault = error
             return None
-        return stretch
+        return lane
 
-    def leave(self, stretch: _ThreadStretch | None) -> None:
-        if stretch is None:
+    def leave(self, lane: _EventLane | None, frames: int = 1) -> None:
+        if lane is None:
             return
         _start.callback = _ignore
         _call.callback = _ignore
@@ -109,23 +119,39 @@ class MonitoringSession(CprofileSession):
         _throw.callback = _ignore
         _return.callback = _ignore
         try:
-            # This very frame was recorded as started, and nobody will report its return.
-            stretch.return_(_LEAVE, 0, None)
-            stretch.end()
+            # This very frame, and our own below it, were recorded as started, and nobody will
+            # report their return.
+            for _ in range(frames):
+                lane.return_(_LEAVE, 0, None)
+            lane.end()
             self.left_at = time.monotonic()
-            self.inside.discard(get_ident())
+            lane.inside = False
+            if self._ended:
+                lane.unbind()
         except Exception as error:
             self.fault = error
+
+    def inside(self) -> bool:
+        """Whether a thread is in a stretch."""
+        return any(lane.inside for lane in list(self._lanes.values()))
 
     def watch(self) -> None:
         # Not for the self-test: a server that forks after it would be warned of our thread.
         _events.start_ticker()
 
     def close(self) -> None:
+        super().close()
         try:
             _events.close(self)
         except Exception as error:
             self.fault = error
+
+    def drop(self) -> None:
+        lanes = list(self._lanes.values())
+        super().drop()
+        for lane in lanes:
+            if not lane.inside:
+                lane.unbind()
 
 
 _LEAVE = MonitoringSession.leave.__code__
@@ -190,7 +216,7 @@ class _Events:
             # inside and then looks whether events are on; this does the reverse; so at least one
             # of the two sees the other.
             self.on = False
-            if any(session.inside for session in sessions):
+            if any(session.inside() for session in sessions):
                 self.on = True
             elif self._tool is not None:
                 self._switch_off()
@@ -245,7 +271,7 @@ class _Events:
 
 
 def _busy(session: MonitoringSession) -> bool:
-    return bool(session.inside) or time.monotonic() - session.left_at < _REST_SECONDS
+    return session.inside() or time.monotonic() - session.left_at < _REST_SECONDS
 
 
 def _take_tool() -> int:

@@ -1,0 +1,113 @@
+"""Calls that a request has made by pool threads count for it.
+
+What hands a call to a thread is wrapped, once in a process and only where requests can be chosen,
+and passes straight through where no recorded request is at work. ``ThreadPoolExecutor.submit``
+serves ``asyncio.to_thread``, ``run_in_executor``, asgiref and the app's own pools; anyio and trio
+have threads of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from reqprof.record.engines.lsprof import cpu_now, now, unseen
+from reqprof.record.follow import at_work, once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqprof.record.recorder import Recording
+
+    Function = Callable[..., Any]
+
+# In a stretch: nothing that a profile would show.
+_is = unseen(isinstance)
+
+
+def hook() -> None:
+    """Wrap what has been imported since the last time."""
+    once(_hook_executors)
+    if "anyio" in sys.modules:
+        once(_hook_anyio, "_asyncio", "AsyncIOBackend")
+    if "trio" in sys.modules:
+        once(_hook_trio)
+        if "anyio" in sys.modules:
+            once(_hook_anyio, "_trio", "TrioBackend")
+
+
+def _hook_executors() -> None:
+    submit: Function = ThreadPoolExecutor.submit
+
+    @functools.wraps(submit)
+    def followed_submit(self: Any, function: Function, /, *args: Any, **named: Any) -> Any:
+        recording = at_work()
+        if recording is not None and not _pickles(self):
+            function = _Job(function, recording)
+        return submit(self, function, *args, **named)
+
+    ThreadPoolExecutor.submit = followed_submit  # type: ignore[method-assign]
+
+
+def _pickles(executor: object) -> bool:
+    """Whether it sends its work to other interpreters (Python 3.14 and later)."""
+    if "concurrent.futures.interpreter" not in sys.modules:
+        return False
+    module: Any = sys.modules["concurrent.futures.interpreter"]
+    return _is(executor, module.InterpreterPoolExecutor)
+
+
+class _Job:
+    """A function that another thread will call, counted for the request that has it called."""
+
+    def __init__(self, function: Function, recording: Recording) -> None:
+        self._function = function
+        self._recording = recording
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        function, recording = self._function, self._recording
+        if recording.ended:
+            return function(*args, **named)
+        notes, session = recording.notes, recording.session
+        wall, cpu = now(), cpu_now()
+        notes.job_began()
+        stretch = session.enter()
+        try:
+            return function(*args, **named)
+        finally:
+            session.leave(stretch)
+            notes.done()
+            if stretch is not None and not recording.ended:
+                notes.call(function, now() - wall, cpu_now() - cpu)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+
+def _hook_anyio(module: str, backend: str) -> None:
+    kind = getattr(importlib.import_module(f"anyio._backends.{module}"), backend)
+    run_sync: Function = kind.run_sync_in_worker_thread.__func__
+
+    @functools.wraps(run_sync)
+    def followed_run_sync(cls: Any, function: Function, *args: Any, **named: Any) -> Any:
+        recording = at_work()
+        job = function if recording is None else _Job(function, recording)
+        return run_sync(cls, job, *args, **named)
+
+    kind.run_sync_in_worker_thread = classmethod(followed_run_sync)
+
+
+def _hook_trio() -> None:
+    to_thread = importlib.import_module("trio.to_thread")
+    run_sync: Function = to_thread.run_sync
+
+    @functools.wraps(run_sync)
+    def followed_run_sync(function: Function, *args: Any, **named: Any) -> Any:
+        recording = at_work()
+        job = function if recording is None else _Job(function, recording)
+        return run_sync(job, *args, **named)
+
+    to_thread.run_sync = followed_run_sync  # type: ignore[attr-defined]

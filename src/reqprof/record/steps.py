@@ -1,0 +1,135 @@
+"""A coroutine of a request, stepped by hand: recorded while it runs, and not while it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from reqprof.record.engines.lsprof import now, unseen
+from reqprof.record.notes import frames
+
+if TYPE_CHECKING:
+    from reqprof.record.notes import Frames
+    from reqprof.record.recorder import Recording
+
+_attribute = unseen(getattr)
+
+
+class Steps(Coroutine[Any, Any, Any]):
+    """Stands in the place of a coroutine and passes everything on to it.
+
+    A class and not an ``async def``, so that what closes it, or throws into it, before it has begun
+    reaches the coroutine itself, and so that debuggers see that one's name, state and stack.
+    """
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], recording: Recording, *, child: bool
+    ) -> None:
+        self._coroutine = coroutine
+        self._recording: Recording | None = recording
+        self._session = recording.session
+        self._child = child
+        self._send = unseen(coroutine.send)
+        self._since = 0.0  # when it last began, or stopped, to run
+        self._frames: Frames | None = None
+        self.__name__ = _attribute(coroutine, "__name__", "")
+        self.__qualname__ = _attribute(coroutine, "__qualname__", "")
+        if child:
+            recording.notes.task_began()
+
+    def send(self, value: Any) -> Any:
+        stretch = self._begin()
+        try:
+            awaited = self._send(value)
+        except BaseException:
+            self._finish(stretch)
+            raise
+        self._suspend(stretch)
+        return awaited
+
+    def throw(self, *error: Any) -> Any:
+        throw = unseen(self._coroutine.throw)
+        stretch = self._begin()
+        try:
+            awaited = throw(*error)
+        except BaseException:
+            self._finish(stretch)
+            raise
+        self._suspend(stretch)
+        return awaited
+
+    def close(self) -> None:
+        close = unseen(self._coroutine.close)
+        stretch = self._begin()
+        try:
+            close()
+        finally:
+            self._finish(stretch)
+
+    def __await__(self) -> Steps:  # type: ignore[override]
+        return self
+
+    def __iter__(self) -> Steps:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
+    def waiting(self) -> Frames:
+        """Where it is suspended now."""
+        return frames(self._coroutine)
+
+    def _begin(self) -> Any:
+        recording = self._recording
+        if recording is None:
+            return None
+        if recording.ended:
+            # Nobody counts any more, and nothing of the request is to be kept alive.
+            self._forget()
+            return None
+        began = now()
+        if self._frames is not None:
+            recording.notes.wait(self._frames, began - self._since, child=self._child)
+            self._frames = None
+        self._since = began
+        return self._session.enter()
+
+    def _suspend(self, stretch: Any) -> None:
+        self._session.leave(stretch, 2)
+        if self._recording is not None:
+            self._frames = frames(self._coroutine)
+            self._pause(self._recording)
+
+    def _finish(self, stretch: Any) -> None:
+        self._session.leave(stretch, 2)
+        if self._recording is not None:
+            self._pause(self._recording)
+            if self._child:
+                self._recording.notes.done()
+            self._forget()
+
+    def _pause(self, recording: Recording) -> None:
+        stopped = now()
+        if self._child:
+            recording.notes.task_ran(stopped - self._since)
+        self._since = stopped
+
+    def _forget(self) -> None:
+        self._recording = self._frames = None
+        self._session = ENDED
+
+
+class _Ended:
+    """A session in which nothing happens any more."""
+
+    def enter(self) -> None:
+        return None
+
+    def leave(self, stretch: None, frames: int = 1) -> None:
+        return None
+
+
+ENDED: Any = _Ended()

@@ -1,0 +1,143 @@
+"""Child tasks belong to the request that starts them.
+
+An event loop's task factory sees what ``create_task``, ``gather``, ``TaskGroup``, ``wait_for`` and
+anyio start, so it is wrapped, once for each loop; trio has no factory, so its nurseries are. Both
+pass straight through where no recorded request is at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from asyncio import BaseEventLoop
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from reqprof.record.engines.lsprof import unseen
+from reqprof.record.follow import at_work, once
+from reqprof.record.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from reqprof.record.recorder import Recording
+
+    Function = Callable[..., Any]
+
+# In a stretch: nothing that a profile would show.
+_is = unseen(isinstance)
+
+
+def hook() -> None:
+    """Wrap what starts tasks here: trio's nurseries, or the loop of asyncio that runs."""
+    if "trio" in sys.modules:
+        once(_hook_trio)
+    with suppress(RuntimeError):  # no loop of asyncio runs
+        _hook_loop(asyncio.get_running_loop())
+
+
+def _hook_loop(loop: asyncio.AbstractEventLoop) -> None:
+    factory: Any = loop.get_task_factory()
+    if getattr(factory, "follows_reqprof", False):
+        return
+    eager = getattr(getattr(asyncio, "eager_task_factory", None), "__code__", None)
+    if eager is not None and getattr(factory, "__code__", None) is eager:
+        loop.set_task_factory(_eager_factory(factory.__closure__[0].cell_contents))
+    else:
+        loop.set_task_factory(_Factory(factory))
+
+
+class _Factory:
+    """A loop's task factory before the one it had, or before asyncio's own way."""
+
+    follows_reqprof = True
+
+    def __init__(self, factory: Function | None) -> None:
+        self._factory = factory or _plain_task
+
+    def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
+        context = options["context"] if "context" in options else None  # noqa: SIM401
+        return self._factory(loop, _followed(coroutine, context), **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._factory, name)
+
+
+def _eager_factory(make_task: Function) -> Any:
+    # Built anew and not wrapped: anyio knows an eager factory by its code, and takes what makes the
+    # tasks from its closure.
+    def make_followed(coroutine: Any, **options: Any) -> Any:
+        context = options["context"] if "context" in options else None  # noqa: SIM401
+        return make_task(_followed(coroutine, context), **options)
+
+    factory: Any = asyncio.create_eager_task_factory(make_followed)  # type: ignore[attr-defined]
+    factory.follows_reqprof = True
+    return factory
+
+
+def _followed(coroutine: Any, context: Context | None) -> Any:
+    recording = at_work(context)
+    if recording is None or not _is(coroutine, Coroutine):
+        return coroutine
+    return Steps(coroutine, recording, child=True)
+
+
+def _plain_task(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    task = _Task(coroutine, loop=loop, **options)
+    if task._source_traceback:  # type: ignore[attr-defined]
+        del task._source_traceback[-2:]  # type: ignore[attr-defined]  as if we were not here
+    return task
+
+
+class _NamedTask(asyncio.Task[Any]):
+    """A task that keeps its name: Python 3.13.0 names those of a task factory ``None``."""
+
+    def set_name(self, name: object) -> None:
+        if name is not None:
+            super().set_name(name)
+
+
+_NamedTask.__name__ = _NamedTask.__qualname__ = "Task"
+_Task: type[asyncio.Task[Any]] = (
+    _NamedTask if "set_name" in BaseEventLoop.create_task.__code__.co_names else asyncio.Task
+)
+
+
+def _hook_trio() -> None:
+    nursery = sys.modules["trio"].Nursery
+    for name in ("start", "start_soon"):
+        setattr(nursery, name, _with_task(getattr(nursery, name)))
+
+
+def _with_task(start: Function) -> Function:
+    """A nursery's method, so that what it starts is counted."""
+
+    @functools.wraps(start)
+    def followed_start(self: Any, function: Function, *args: Any, name: object = None) -> Any:
+        recording = at_work()
+        if recording is None:
+            return start(self, function, *args, name=name)
+        name = function if name is None else name
+        return start(self, _Stepped(function, recording), *args, name=name)
+
+    return followed_start
+
+
+class _Stepped:
+    """An async function whose coroutine is a child task of a request."""
+
+    def __init__(self, function: Function, recording: Recording) -> None:
+        self._function = function
+        self._recording = recording
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        coroutine = self._function(*args, **named)
+        if not _is(coroutine, Coroutine):
+            return coroutine
+        return Steps(coroutine, self._recording, child=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
