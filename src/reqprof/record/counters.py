@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import weakref
 from contextlib import suppress
+
+from reqprof.store.native import original
 
 logger = logging.getLogger("reqprof")
 
@@ -26,7 +27,7 @@ class Counters:
         self._counts: dict[str, int] = {}
         self._told: set[str] = set()
         # Reentrant, as a collected coroutine may count in the middle of a count.
-        self._lock = threading.RLock()
+        self._lock = original("_thread", "RLock")()
         _alive.add(self)
 
     def add(self, name: str, number: int = 1) -> None:
@@ -65,7 +66,7 @@ def told(error: BaseException) -> str:
 def _renew_locks() -> None:
     # Another thread may have held a lock at the fork, and is not here to release it.
     for counters in list(_alive):
-        counters._lock = threading.RLock()
+        counters._lock = original("_thread", "RLock")()
 
 
 os.register_at_fork(after_in_child=_renew_locks)

@@ -6,8 +6,8 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from reqprof.record.engines.clock import unseen
 from reqprof.record.engines.cprofile import active
-from reqprof.record.engines.lsprof import unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,8 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from reqprof.model import Job, Timeline, Wait
-from reqprof.record.engines.lsprof import is_own, unseen
+from reqprof.record.engines.clock import unseen
+from reqprof.record.engines.lsprof import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record.engines.lsprof import cpu_now, now, unseen
+from reqprof.record.engines.clock import cpu_now, now, unseen
 from reqprof.record.follow import at_work, once
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from reqprof.model import Request
 from reqprof.record import pools, route
 from reqprof.record.counters import Counters, told
 from reqprof.record.engines import Unavailable, cprofile
-from reqprof.record.engines.lsprof import now
+from reqprof.record.engines.clock import now
 from reqprof.record.notes import Notes
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.rules import Sampling

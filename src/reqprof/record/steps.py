@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record.engines.lsprof import now, unseen
+from reqprof.record.engines.clock import now, unseen
 from reqprof.record.notes import frames
 
 if TYPE_CHECKING:

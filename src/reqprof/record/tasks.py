@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record.engines.lsprof import unseen
+from reqprof.record.engines.clock import unseen
 from reqprof.record.follow import at_work, once
 from reqprof.record.steps import Steps
 

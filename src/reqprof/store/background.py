@@ -6,9 +6,10 @@ import atexit
 import logging
 import os
 import sys
-import threading
-from queue import SimpleQueue
+from _queue import SimpleQueue  # of C: queue's may be gevent's, which needs a loop
 from typing import TYPE_CHECKING
+
+from reqprof.store.native import original, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +33,9 @@ class Background:
     def _reset(self) -> None:
         # What the parent had queued is the parent's to write, and its thread is not here.
         self._jobs: SimpleQueue[Job] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._started = False
+        self._thread = 0  # its ident, once it runs
+        self._starting = original("_thread", "allocate_lock")()
 
     @property
     def backlog(self) -> int:
@@ -55,35 +57,35 @@ class Background:
 
         And what those jobs queue in their turn: a request that was dropped ends on this thread.
         """
-        if self._thread is None or threading.current_thread() is self._thread:
+        if not self._started or self._thread == original("_thread", "get_ident")():
             return True
-        done = threading.Event()
-        self._jobs.put(lambda: self._jobs.put(done.set))
-        return done.wait(timeout)
+        done = original("_thread", "allocate_lock")()
+        done.acquire()
+        self._jobs.put(lambda: self._jobs.put(done.release))
+        return bool(done.acquire(timeout=timeout))
 
     def _running(self) -> bool:
-        if self._thread is not None:
+        if self._started:
             return True
         if sys.is_finalizing():
             return False  # a thread that starts now never runs, and start() would wait for it
         if not self._starting.acquire(blocking=False):
             return True  # another thread is starting it, and the queue is there already
         try:
-            if self._thread is None:
+            if not self._started:
                 # Known before it runs: who drains meanwhile must wait for it.
-                self._thread = threading.Thread(
-                    target=self._work, name="reqprof-writer", daemon=True
-                )
-                self._thread.start()
+                self._started = True
+                start_thread(self._work, "reqprof-writer")
                 _drain_at_process_end(self)
         except RuntimeError:  # no thread to be had, or the interpreter is ending
-            self._thread = None
+            self._started = False
             return False
         finally:
             self._starting.release()
         return True
 
     def _work(self) -> None:
+        self._thread = original("_thread", "get_ident")()
         jobs = self._jobs
         while True:
             job = jobs.get()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reqprof.model import Edge, Entry, Function, Stats
@@ -66,6 +67,28 @@ def add_up(tables: Iterable[Table]) -> Stats:
     for table in tables:
         _add(total, table)
     return total
+
+
+def graft(
+    total: Stats,
+    table: Stats,
+    called: Mapping[CodeType, float],
+    pauses: Mapping[tuple[CodeType, ...], float],
+) -> None:
+    """Add to ``total`` the table of a greenlet, under the calls that switched to it.
+
+    ``called`` has the seconds that it ran by the function that switched to it: ``total`` counts
+    them too, as that call's own time. ``pauses`` has the seconds that it was switched out, by its
+    stack, innermost first: ``table`` counts those.
+    """
+    for stack, seconds in pauses.items():
+        _shorten(table, _switching(table, [_label(code) for code in stack]), seconds)
+    ways = [_switching(total, [_label(caller)])[:2] for caller in called]
+    for (function, *callers), seconds in zip(ways, called.values(), strict=True):
+        _take(total, function, callers[0] if callers else None, seconds)
+    if ways:
+        _hang(table, ways[0][0])
+    _add(total, table)
 
 
 def with_edges(table: Table) -> Stats:
@@ -175,6 +198,52 @@ def _conceal(function: Function, row: Entry, called: list[dict[Function, Edge]])
         for caller, part in zip(ways, _split(edge, weights), strict=False):
             if part[0]:
                 callers[caller] = _plus(callers.get(caller, (0, 0, 0.0, 0.0)), part)
+
+
+# What switches greenlets is a C function, where those are recorded.
+_SWITCH: Function = ("~", 0, "<method 'switch' of 'greenlet.greenlet' objects>")
+
+
+def _switching(table: Stats, stack: list[Function]) -> list[Function]:
+    """A stack that has just switched, with the call that did it."""
+    return [_SWITCH, *stack] if _SWITCH in table else stack
+
+
+def _shorten(table: Stats, stack: list[Function], seconds: float) -> None:
+    """Take out of a stack, innermost first, time in which it did not run."""
+    _take(table, stack[0], stack[1] if len(stack) > 1 else None, seconds)
+    for function in dict.fromkeys(stack):
+        if function in table:
+            cc, nc, tt, ct, callers = table[function]
+            table[function] = cc, nc, tt, max(0.0, ct - seconds), callers
+    for function, caller in dict.fromkeys(pairwise(stack)):
+        callers = table[function][4] if function in table else {}
+        if caller in callers:
+            nc, cc, tt, ct = callers[caller]
+            callers[caller] = nc, cc, tt, max(0.0, ct - seconds)
+
+
+def _take(table: Stats, function: Function, caller: Function | None, seconds: float) -> None:
+    """Take self time from a function, and from its edge."""
+    if function not in table:
+        return
+    cc, nc, tt, ct, callers = table[function]
+    table[function] = cc, nc, max(0.0, tt - seconds), ct, callers
+    if caller in callers:
+        edge = callers[caller]
+        callers[caller] = edge[0], edge[1], max(0.0, edge[2] - seconds), edge[3]
+
+
+def _hang(table: Stats, caller: Function) -> None:
+    """What nobody called is from now on called by ``caller``."""
+    for cc, nc, tt, ct, callers in table.values():
+        ways = list(callers.values())
+        calls = nc - sum(edge[0] for edge in ways)
+        if calls > 0:
+            primitive = max(0, cc - sum(edge[1] for edge in ways))
+            own = max(0.0, tt - sum(edge[2] for edge in ways))
+            whole = max(0.0, ct - sum(edge[3] for edge in ways))
+            callers[caller] = (calls, primitive, own, whole)
 
 
 def _plus(edge: Edge, more: Edge) -> Edge:

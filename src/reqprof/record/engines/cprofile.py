@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.lsprof import now
+from reqprof.record.engines.clock import now
 
 if sys.version_info >= (3, 12):
     from reqprof.record.engines.monitoring import MonitoringSession as _Kind
@@ -43,6 +43,9 @@ def elsewhere(n):
 
 def engine(*, builtins: bool, clock: str) -> Engine:
     """This Python's engine, after a self-test. Raises :exc:`Unavailable` where that fails."""
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and patcher.is_monkey_patched("thread"):
+        raise Unavailable("skipped_eventlet", "eventlet's green threads cannot be told apart")
     return CprofileEngine(_Kind, builtins=builtins, clock=clock)
 
 
@@ -118,7 +121,7 @@ def _record(
     session.close()
     if session.fault is not None:
         raise session.fault
-    for entry in session.entries()[0]:
+    for entry in session.lanes()[0].entries():
         if not isinstance(entry.code, str) and entry.code.co_filename == "<reqprof self-test>":
             counts[entry.code.co_name] = entry.callcount
 

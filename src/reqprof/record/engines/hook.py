@@ -8,11 +8,14 @@ from _lsprof import Profiler
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.lsprof import CprofileSession, Lane, unseen
+from reqprof.record.engines.clock import unseen
+from reqprof.record.engines.lsprof import CprofileSession, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from reqprof.model import Stats
 
 _hook: Callable[[], Any] = unseen(sys.getprofile)
 _disable = unseen(Profiler.disable)
@@ -70,16 +73,22 @@ class HookSession(CprofileSession):
                 _disable(lane)
             else:
                 # Somebody took the hook meanwhile, and may still be using it. Disabling ours
-                # would switch theirs off: entries() does that, on a thread where it harms nobody.
+                # would switch theirs off: finish() does that, on a thread where it harms nobody.
                 self.cut_short()
-            lane.end()
-            lane.inside = False
+            self.left(lane)
         except Exception as error:
             self.fault = error
 
-    def entries(self) -> list[list[Any]]:
-        if self.interrupted() and _hook() is None:
-            for lane in self._lanes.values():
-                if not lane.inside:
-                    _disable(lane)
-        return super().entries()
+    def show(self, lane: Lane | None) -> None:
+        # Taking the hook away keeps the open calls; disable() would end them.
+        if lane is not None:
+            lane.enable(subcalls=True, builtins=self._builtins)
+        elif type(_hook()) is Lane:
+            sys.setprofile(None)
+
+    def finish(self) -> Stats:
+        # A profiler that was not switched off by itself would, when it goes, switch off another.
+        for lane in self.lanes():
+            if not lane.inside and _hook() is None:
+                _disable(lane)
+        return super().finish()

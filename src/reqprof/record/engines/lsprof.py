@@ -5,25 +5,22 @@ from __future__ import annotations
 import time
 from _lsprof import Profiler
 from _thread import get_ident
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import reqprof
-from reqprof.store.stats import add_up, collector_paused, from_entries
+from reqprof.record.engines import greenlets
+from reqprof.record.engines.clock import cpu_now, now, unseen
+from reqprof.store.stats import add_up, collector_paused, from_entries, graft
 
 if TYPE_CHECKING:
     from types import CodeType
 
     from reqprof.model import Stats
+    from reqprof.record.engines.greenlets import Adopted
 
 CLOCKS = ("wall", "cpu")
 
-# cProfile records calls of C functions and methods, and of nothing else that is not Python: what
-# reqprof calls inside a stretch it calls through partial objects, so that no profile shows it.
-unseen = partial
-now = unseen(time.perf_counter)
-cpu_now = unseen(time.thread_time)
 _thread = unseen(get_ident)
 
 _HOME = str(Path(reqprof.__file__).parent) + "/"
@@ -32,13 +29,26 @@ _HOME = str(Path(reqprof.__file__).parent) + "/"
 class Lane(Profiler):
     """One thread's share of a session: the profiler that records it, and clocks around its use."""
 
-    __slots__ = ("cpu", "cpu_began", "inside", "kept", "ran", "ran_began", "session", "taken")
+    __slots__ = (
+        "adopted",
+        "cpu",
+        "cpu_began",
+        "greenlets",
+        "inside",
+        "kept",
+        "ran",
+        "ran_began",
+        "session",
+        "taken",
+    )
 
     def __init__(self, session: CprofileSession, *timer: Any) -> None:
         super().__init__(*timer)
         self.session = session
         self.taken = False  # somebody came between it and its thread
         self.inside = False  # its thread is in a stretch
+        self.greenlets = False  # switches of greenlets are followed meanwhile
+        self.adopted: Adopted | None = None  # of a greenlet that was started inside the request
         self.kept: list[Any] | None = None  # what it held when the session ended during a stretch
         self.ran = self.cpu = self.ran_began = self.cpu_began = 0.0
 
@@ -74,11 +84,12 @@ class CprofileSession:
     def __init__(self, *, builtins: bool, clock: str) -> None:
         self.fault: Exception | None = None
         self._cut = False
-        self._ended = False
+        self.ended = False
         self._builtins = builtins
         # In whole nanoseconds: floats of a custom timer would be rounded to microseconds.
         self._timer = (time.thread_time_ns, 1e-9) if clock == "cpu" else ()
         self._lanes: dict[int, Any] = {}
+        self.adopted: list[Lane] = []
 
     def enter(self) -> Any:
         raise NotImplementedError
@@ -88,22 +99,38 @@ class CprofileSession:
 
     def lane(self) -> Any:
         """This thread's lane, about to be entered; None where the session has ended."""
-        if self._ended:
+        if self.ended:
             return None
-        thread = _thread()
-        lane = self._lanes.get(thread)
+        who = greenlets.here() or _thread()
+        lane = self._lanes.get(who)
         if lane is None:
-            lane = self._lanes[thread] = self.new_lane()
+            lane = self._lanes[who] = self.new_lane()
         # First inside, then another look: close() does the reverse, so one of the two sees the
         # other, whichever thread they run in.
         lane.inside = True
-        if self._ended:
+        if self.ended:
             lane.inside = False
             return None
+        lane.greenlets = greenlets.present()
+        if lane.greenlets:
+            greenlets.enter(lane)
         return lane
+
+    def left(self, lane: Lane) -> None:
+        """This thread has left its lane."""
+        lane.end()
+        lane.inside = False
+        if lane.greenlets:
+            greenlets.leave()
+        elif greenlets.present():
+            self.cut_short()  # they came just now, and nobody has followed them
 
     def new_lane(self) -> Lane:
         return Lane(self, *self._timer)
+
+    def show(self, lane: Any) -> None:
+        """Record this thread in ``lane``, or nowhere: it has switched greenlets."""
+        raise NotImplementedError
 
     def meet(self, lane: Lane) -> None:
         """Another session records in this thread and goes on: what it records is ours."""
@@ -114,34 +141,44 @@ class CprofileSession:
         self._cut = True
 
     def interrupted(self) -> bool:
-        return self._cut or any(lane.taken for lane in self._lanes.values())
+        return self._cut or any(lane.taken for lane in self.lanes())
 
     def watch(self) -> None:
         """A request's session begins, and not one of the self-test: nothing to do for it."""
 
     def close(self) -> None:
-        self._ended = True
-        for lane in list(self._lanes.values()):
+        self.ended = True
+        for lane in self.lanes():
             if lane.inside:
                 lane.keep()
+
+    def lanes(self) -> list[Any]:
+        """All of them, of threads and greenlets."""
+        return [*self._lanes.values(), *self.adopted]
 
     def ran(self) -> float:
         return sum((lane.ran for lane in self._lanes.values()), 0.0)
 
     def cpu(self) -> float:
-        return sum((lane.cpu for lane in self._lanes.values()), 0.0)
-
-    def entries(self) -> list[list[Any]]:
-        """What each thread's profiler holds."""
-        return [lane.entries() for lane in self._lanes.values()]
+        return sum((lane.cpu for lane in self.lanes()), 0.0)
 
     def finish(self) -> Stats:
-        tables = [from_entries(entries, is_own) for entries in self.entries()]
-        return tables[0] if len(tables) == 1 else add_up(tables)
+        tables = [from_entries(lane.entries(), is_own) for lane in self._lanes.values()]
+        stats = tables[0] if len(tables) == 1 else add_up(tables)
+        for lane in self.adopted:
+            _graft(stats, lane)
+        return stats
 
     def drop(self) -> None:
         # A pool thread that still runs, or a task in somebody's hands, may keep the session.
         self._lanes = {}
+        self.adopted = []
+
+
+def _graft(stats: Stats, lane: Lane) -> None:
+    adopted = lane.adopted
+    if adopted is not None:
+        graft(stats, from_entries(lane.entries(), is_own), adopted.called, adopted.pauses)
 
 
 def is_own(code: CodeType) -> bool:

@@ -15,10 +15,12 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.lsprof import CprofileSession, Lane
+from reqprof.store.native import original, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,17 +125,23 @@ class MonitoringSession(CprofileSession):
             # report their return.
             for _ in range(frames):
                 lane.return_(_LEAVE, 0, None)
-            lane.end()
             self.left_at = time.monotonic()
-            lane.inside = False
-            if self._ended:
+            self.left(lane)
+            if self.ended:
                 lane.unbind()
         except Exception as error:
             self.fault = error
 
+    def show(self, lane: _EventLane | None) -> None:
+        _throw.callback = _ignore if lane is None else lane.throw
+        _return.callback = _ignore if lane is None else lane.return_
+        _call.callback = _ignore if lane is None else lane.call
+        _c_return.callback = _ignore if lane is None else lane.c_return
+        _start.callback = _ignore if lane is None else lane.start
+
     def inside(self) -> bool:
         """Whether a thread is in a stretch."""
-        return any(lane.inside for lane in list(self._lanes.values()))
+        return any(lane.inside for lane in self.lanes())
 
     def watch(self) -> None:
         # Not for the self-test: a server that forks after it would be warned of our thread.
@@ -147,7 +155,7 @@ class MonitoringSession(CprofileSession):
             self.fault = error
 
     def drop(self) -> None:
-        lanes = list(self._lanes.values())
+        lanes = self.lanes()
         super().drop()
         for lane in lanes:
             if not lane.inside:
@@ -175,9 +183,9 @@ class _Events:
         self._tool: int | None = None
         # Reentrant, as a collected coroutine may close its session in the middle of any of these:
         # each leaves things whole before the next line can be interrupted so.
-        self._lock = threading.RLock()
+        self._lock = original("_thread", "RLock")()
         self._sessions: set[MonitoringSession] = set()
-        self._ticker: threading.Thread | None = None
+        self._ticking = False
 
     def open(self, session: MonitoringSession) -> None:
         """Take ``session`` into account. Raises :exc:`Unavailable` where no tool id is free."""
@@ -238,26 +246,22 @@ class _Events:
     def start_ticker(self) -> None:
         """See to it that sessions which rest are noticed."""
         with self._lock:
-            if self._ticker is None:
-                self._start_ticker()
-
-    def _start_ticker(self) -> None:
-        ticker = threading.Thread(target=self._tick, name="reqprof-events", daemon=True)
-        try:
-            ticker.start()
-        except RuntimeError:
-            return  # no thread to be had: events stay on while a session rests
-        self._ticker = ticker
+            if not self._ticking:
+                # Where no thread is to be had, events stay on while a session rests.
+                with suppress(RuntimeError):
+                    start_thread(self._tick, "reqprof-events")
+                    self._ticking = True
 
     def _tick(self) -> None:
+        sleep = original("time", "sleep")
         idle = 0
         while idle < _LINGER_TICKS:
-            time.sleep(_TICK_SECONDS)
+            sleep(_TICK_SECONDS)
             self.rest()
             with self._lock:
                 idle = 0 if self._sessions else idle + 1
                 if idle == _LINGER_TICKS:
-                    self._ticker = None
+                    self._ticking = False
 
     def _after_fork(self) -> None:
         # The sessions are the parent's, all but the one whose thread forked; the child is not the

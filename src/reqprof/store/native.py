@@ -1,0 +1,31 @@
+"""Real threads, locks and sleep, also where gevent has put its own in their place.
+
+What no request should wait for must not run among the greenlets that serve requests.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def original(module: str, name: str) -> Any:
+    """What a module of the standard library had under ``name`` before gevent came."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None:
+        return monkey.get_original(module, name)
+    return getattr(importlib.import_module(module), name)
+
+
+def start_thread(target: Callable[[], None], name: str) -> None:
+    """Start a daemon thread. Raises RuntimeError where none is to be had."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        original("_thread", "start_new_thread")(target, ())
+    else:
+        threading.Thread(target=target, name=name, daemon=True).start()
