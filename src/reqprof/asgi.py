@@ -8,6 +8,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import pools, route, start, tasks
+from reqprof.record.company import Company
 from reqprof.record.follow import follow, unfollow
 from reqprof.record.recorder import Arrival
 from reqprof.record.steps import Steps
@@ -70,16 +71,18 @@ class ProfilerMiddleware(start.Door):
         recording.hook(pools.hook)
         recording.hook(tasks.hook)
         exchange = _Exchange(recording, send)
+        recording.find_template = partial(exchange.template, scope)
+        recording.company = Company(recording.request.id)
         token = follow(recording)
         error: BaseException | None = None
         try:
-            await Steps(self._call(scope, receive, exchange.send), recording, child=False)
+            recording.steps = Steps(self._call(scope, receive, exchange.send), recording)
+            await recording.steps
         except BaseException as raised:
             error = raised
             raise
         finally:
             unfollow(token)
-            recording.template = exchange.template(scope)
             recording.end(error)
             error = None  # no cycle of frame and traceback
 
@@ -127,10 +130,7 @@ class _Exchange:
         self._recording.last_byte()
 
     def template(self, scope: Scope) -> str | None:
-        try:
-            return route.from_match(self._match) or route.from_scope(scope)
-        except Exception:
-            return None  # an object of the app's that only looks like a route
+        return route.from_match(self._match) or route.from_scope(scope)
 
 
 def _is_async(app: Any) -> bool:

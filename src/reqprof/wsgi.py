@@ -75,18 +75,19 @@ class ProfilerMiddleware(start.Door):
         if self._keep_environ:
             recording.environ = environ
         exchange = _Exchange(recording, environ, start_response)
-        stretch = recording.session.enter()
+        session = recording.session
+        stretch = session.enter()
         try:
             body = self.app(environ, exchange.start_response)
         except BaseException as error:
-            recording.session.leave(stretch)
-            exchange.end(error)
+            session.leave(stretch)
+            recording.end(error)
             raise
-        recording.session.leave(stretch)
+        session.leave(stretch)
         try:
             return exchange.wrap(body)
         except Exception:  # a body that does not even let itself be looked at
-            exchange.end()
+            recording.end()
             return body
 
 
@@ -97,6 +98,7 @@ class _Exchange:
         self, recording: Recording, environ: Environ, start_response: StartResponse
     ) -> None:
         self.recording = recording
+        recording.find_template = self._template
         self._environ = environ
         self._start_response = start_response
         self._match: Any = None
@@ -122,17 +124,13 @@ class _Exchange:
             # Servers send their own file objects by other means than reading them.
             self.recording.first_byte()
             if not self._hook_close(body):
-                self.end()
+                self.recording.end()
             return body
-        return _SizedBody(self, body) if hasattr(body, "__len__") else _Body(self, body)
+        kind = _SizedBody if hasattr(body, "__len__") else _Body
+        return kind(self.recording, body)
 
-    def end(self, error: BaseException | None = None) -> None:
-        try:
-            mounted = str(self._environ.get("SCRIPT_NAME", ""))
-            self.recording.template = route.from_match(self._match, mounted)
-        except Exception:
-            self.recording.template = None  # an object of the app's that only looks like a route
-        self.recording.end(error)
+    def _template(self) -> str | None:
+        return route.from_match(self._match, str(self._environ.get("SCRIPT_NAME", "")))
 
     def _is_file(self, body: object) -> bool:
         wrapper = self._environ.get("wsgi.file_wrapper")
@@ -141,21 +139,23 @@ class _Exchange:
         return wrapper is not None and hasattr(body, "read")
 
     def _hook_close(self, body: Any) -> bool:
+        recording = self.recording
         close = _unseen(getattr(body, "close", None))
 
         def close_and_end() -> None:
-            stretch = self.recording.session.enter()
+            session = recording.session
+            stretch = session.enter()
             try:
                 if close is not None:
                     close()
             finally:
-                self.recording.session.leave(stretch)
-                self.end()
+                session.leave(stretch)
+                recording.end()
 
         try:
             body.close = close_and_end
             # A server may also drop it unclosed.
-            weakref.finalize(body, self.recording.abandon, self.end).atexit = False
+            weakref.finalize(body, recording.abandon).atexit = False
         except Exception:
             return False
         return True
@@ -164,9 +164,8 @@ class _Exchange:
 class _Body:
     """The app's iterable, recorded while it makes each chunk and while it closes."""
 
-    def __init__(self, exchange: _Exchange, body: Iterable[bytes]) -> None:
-        self._exchange = exchange
-        self._recording = exchange.recording
+    def __init__(self, recording: Recording, body: Iterable[bytes]) -> None:
+        self._recording = recording
         self._body = body
         self._next: Callable[[], bytes] | None = None
         self._closed = False
@@ -176,7 +175,8 @@ class _Body:
 
     def __next__(self) -> bytes:
         recording = self._recording
-        stretch = recording.session.enter()
+        session = recording.session
+        stretch = session.enter()
         try:
             if self._next is None:
                 self._next = partial(_iterate(self._body).__next__)
@@ -188,7 +188,7 @@ class _Body:
             recording.exception = type(error).__name__
             raise
         finally:
-            recording.session.leave(stretch)
+            session.leave(stretch)
         if chunk:
             recording.first_byte()
         return chunk
@@ -200,7 +200,8 @@ class _Body:
         self._recording.last_byte()
         close = _unseen(getattr(self._body, "close", None))
         error: BaseException | None = None
-        stretch = self._recording.session.enter()
+        session = self._recording.session
+        stretch = session.enter()
         try:
             if close is not None:
                 close()
@@ -208,14 +209,14 @@ class _Body:
             error = raised
             raise
         finally:
-            self._recording.session.leave(stretch)
-            self._exchange.end(error)
+            session.leave(stretch)
+            self._recording.end(error)
             error = None
 
     def __del__(self) -> None:
         # A server that drops the body without closing it still ends the profile.
         if not self._closed:
-            self._recording.abandon(self._exchange.end)
+            self._recording.abandon()
 
 
 class _SizedBody(_Body):

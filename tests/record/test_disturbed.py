@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import multiprocessing
 import sys
 import types
@@ -14,7 +15,7 @@ import pytest
 import reqprof
 from reqprof.asgi import ProfilerMiddleware as Asgi
 from reqprof.wsgi import ProfilerMiddleware as Wsgi
-from tests.conftest import Profiles, calls
+from tests.conftest import Profiles, calls, need_module
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -161,16 +162,15 @@ def test_a_step_of_another_request_inside_this_ones_marks_both(profiles: Profile
     assert found == {"/a": True, "/b": True}
 
 
-def test_sqlalchemys_greenlets_are_not_taken_for_a_whole_profile(
+def test_greenlets_that_come_in_the_middle_of_a_stretch_cut_it_short(
     profiles: Profiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "greenlet", types.ModuleType("greenlet"))
-
-    async def greenlet_spawn() -> None:
-        await asyncio.sleep(0)
+    need_module("greenlet")
+    monkeypatch.delitem(sys.modules, "greenlet", raising=False)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await greenlet_spawn()
+        importlib.import_module("greenlet")
+        await asyncio.sleep(0)
 
     middleware = Asgi(app, profiles.folder)
     run(middleware)

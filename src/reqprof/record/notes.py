@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from contextvars import Context
 from itertools import count
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class Notes:
     def task_ran(self, seconds: float) -> None:
         self.tasks_ran += seconds
 
-    def wait(self, frames: Frames, seconds: float, *, child: bool) -> None:
+    def wait(self, frames: Frames, seconds: float, *, child: bool = False) -> None:
         """The request, or a child task of it, was suspended in ``frames``."""
         if child:
             self.tasks_waited += seconds
@@ -194,16 +195,31 @@ def _line(code: CodeType, at: int) -> int:
 
 
 def _label(function: Any) -> Function:
-    """A callable as a profile names it; what wraps another, such as a partial, by the inner one."""
+    """A callable as a profile names it; one that only passes on to another by that one."""
     for _ in range(_MAX_DEPTH):
         code = getattr(function, "__code__", None)
-        if code is not None:
+        inner = _inner(function)
+        if inner is None and code is not None:
             return (code.co_filename, code.co_firstlineno, code.co_name)
-        inner = getattr(function, "func", None) or getattr(function, "__func__", None)
         if inner is None:
             break
         function = inner
     return ("~", 0, getattr(function, "__qualname__", None) or type(function).__qualname__)
+
+
+def _inner(function: Any) -> Any:
+    """What a partial, or a method, passes on to; asyncio and asgiref run it in a context."""
+    inner = getattr(function, "func", None) or getattr(function, "__func__", None)
+    if _only_runs(inner):
+        given = (each for each in getattr(function, "args", ()) if callable(each))
+        return next((each for each in given if not _only_runs(each)), inner)
+    return inner
+
+
+def _only_runs(function: Any) -> bool:
+    if getattr(function, "__module__", None) == "asgiref.sync":
+        return True
+    return isinstance(getattr(function, "__self__", None), Context)
 
 
 def _waits(by_stack: dict[tuple[int, ...], _Waits], *, child: bool) -> Iterator[Wait]:

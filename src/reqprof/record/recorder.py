@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,7 +24,7 @@ from reqprof.record.engines.clock import now
 from reqprof.record.notes import Notes
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.rules import Sampling
-from reqprof.record.steps import ENDED
+from reqprof.record.steps import ENDED, Steps
 from reqprof.store.background import BACKGROUND
 from reqprof.store.writer import HOST, Writer
 
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reqprof.model import Stats, Timeline
+    from reqprof.record.company import Company
     from reqprof.record.engines import Engine, Session
+    from reqprof.record.notes import Frames
     from reqprof.store.naming import NameMaker
 
     Finished = Callable[[Stats, Request], None]
@@ -42,6 +46,8 @@ _ENGINE_RETRY_SECONDS = 10.0
 _PYTHON = platform.python_version()
 _MAX_PATH = 2048  # characters; what is longer was not typed by a person
 _MAX_METHOD = 64
+_STREAM_SECONDS = 60.0
+_LOOK_SECONDS = 1.0  # between two looks at requests that may run too long
 # https://www.w3.org/TR/trace-context/: later versions than 00 may add fields, ff is none.
 _TRACEPARENT = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
@@ -79,6 +85,7 @@ class Recorder:
         self._finished = finished
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
+        self._looking = False
         self._engine: Engine | None = None
         self._engine_retry = 0.0
         if self._sampling.rate != 0.0:
@@ -186,7 +193,23 @@ class Recorder:
             self._in_flight.discard(recording)
             raise
         self.counters.add("profiled")
+        if not self._looking:
+            self._looking = BACKGROUND.later(self._pause(), self._look)
         return recording
+
+    def _pause(self) -> float:
+        return min(_LOOK_SECONDS, (self.settings.max_duration or math.inf) / 10)
+
+    def _look(self) -> None:
+        """On the background thread, from time to time: what has run too long is stored as it is."""
+        self._looking = False
+        limit = self.settings.max_duration
+        for recording in list(self._in_flight):
+            most = limit or (_STREAM_SECONDS if recording.streams() else math.inf)
+            if recording.age() > most:
+                recording.stop()
+        if self._in_flight and not self._looking:
+            self._looking = BACKGROUND.later(self._pause(), self._look)
 
     def _finish(self, recording: Recording, session: Session) -> None:
         """On the background thread."""
@@ -257,6 +280,9 @@ class Recording:
     environ: Mapping[str, Any] | None = None  # for a filename_format that is a callable
     exception: str | None = None
     template: str | None = None  # the route, where a framework named it
+    partial = False
+    steps: Steps | None = None  # of an async request
+    company: Company | None = None  # of an async request
 
     def __init__(self, recorder: Recorder, request: Request, neighbours: int) -> None:
         self.request = request
@@ -268,6 +294,9 @@ class Recording:
         self._recorder = recorder
         self._follows = recorder.settings.follow
         self._noted: dict[str, Any] = {}
+        self._stopped_at: Frames = []
+        self._held_by: dict[str, float] = {}
+        self.find_template: Callable[[], str | None] = lambda: None
         self._began = time.perf_counter()
         self._first: float | None = None
         self._last: float | None = None
@@ -287,20 +316,62 @@ class Recording:
     def end(self, error: BaseException | None = None) -> None:
         """The app is done with the request. Only the first call counts."""
         try:
-            try:
-                self._open.pop()  # atomic: a closing server and a finaliser may meet here
-            except IndexError:
-                return
-            self.total = time.perf_counter() - self._began
-            if error is not None:
-                self.exception = type(error).__name__
-            self.ended = True
-            self._noted = self.notes.facts()
-            session, self.session = self.session, ENDED
-            session.close()
-            self._recorder.end(self, session)
+            if self._close():
+                if error is not None:
+                    self.exception = type(error).__name__
+                self._hand_over()
         except Exception as fault:
             self._recorder.fault("failed_end", fault)
+
+    def stop(self) -> None:
+        """It runs on, and what it has done so far is to be stored. From any thread."""
+        try:
+            stopped_at = self._where()
+            if self._close():
+                self.partial = True
+                self._stopped_at = stopped_at
+                suspended = None if self.steps is None else self.steps.waiting()
+                if suspended is not None:
+                    frames, since = suspended
+                    self.notes.wait(frames, max(0.0, time.perf_counter() - since))
+                self._hand_over()
+        except Exception as fault:
+            self._recorder.fault("failed_end", fault)
+
+    def _close(self) -> bool:
+        """Whether this call has ended it."""
+        try:
+            self._open.pop()  # atomic: a closing server, a finaliser and a look may meet here
+        except IndexError:
+            return False
+        self.total = time.perf_counter() - self._began
+        self.ended = True
+        return True
+
+    def _hand_over(self) -> None:
+        self._noted = self.notes.facts()
+        if self.company is not None:
+            held, self._held_by = self.company.leave()
+            self._noted["held"] = min(held, self.notes.waited)
+        with suppress(Exception):  # an object of the app's that only looks like a route
+            self.template = self.find_template()
+        # Whoever is in a stretch has the session, and leaves it; nobody enters it any more.
+        session, self.session = self.session, ENDED
+        session.close()
+        self._recorder.end(self, session)
+
+    def _where(self) -> Frames:
+        """The stack it is in: of what it waits in, or else of the thread that works for it."""
+        suspended = None if self.steps is None else self.steps.waiting()
+        return self.session.frames() if suspended is None else suspended[0]
+
+    def age(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._began
+
+    def streams(self) -> bool:
+        """Whether it may well go on for hours: a websocket, or a response that has begun."""
+        return self.request.kind == "websocket" or self._first is not None
 
     def follows(self) -> bool:
         """Whether what it starts counts for it."""
@@ -311,10 +382,10 @@ class Recording:
         if self._follows:
             self._recorder.hook(wrap)
 
-    def abandon(self, end: Callable[[], None]) -> None:
-        """Have ``end`` called later: finalisers may interrupt anything, in any thread."""
+    def abandon(self) -> None:
+        """End it later: finalisers may interrupt anything, in any thread."""
         if self._open:
-            BACKGROUND.submit(end, sys.maxsize)
+            BACKGROUND.submit(self.end, sys.maxsize)
 
     def seen(self, store_path: bool) -> dict[str, Any]:
         """The facts that this request's end has shown."""
@@ -331,17 +402,19 @@ class Recording:
             "duration": last,
             "first_byte": None if self._first is None else self._first - self._began,
             "total": self.total,
+            "partial": self.partial,
             "waited": min(self.notes.waited, self.total) if self.suspends else None,
             **self._noted,
         }
 
     def timeline(self) -> Timeline:
         """What its table cannot hold."""
-        return self.notes.timeline({}, [])
+        return self.notes.timeline(self._held_by, self._stopped_at)
 
     def forget(self) -> None:
         """Keep nothing large: a task or a thread that outlived the request may keep this."""
-        self.environ = None
+        self.environ = self.steps = self.company = None
+        self.find_template = lambda: None
         self.notes = Notes()
 
 
@@ -371,6 +444,7 @@ def _after_fork() -> None:
     # What was in flight in the parent goes on there.
     for recorder in list(_recorders):
         recorder._in_flight.clear()
+        recorder._looking = False
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -23,7 +23,7 @@ class Steps(Coroutine[Any, Any, Any]):
     """
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], recording: Recording, *, child: bool
+        self, coroutine: Coroutine[Any, Any, Any], recording: Recording, *, child: bool = False
     ) -> None:
         self._coroutine = coroutine
         self._recording: Recording | None = recording
@@ -66,7 +66,7 @@ class Steps(Coroutine[Any, Any, Any]):
         finally:
             self._finish(stretch)
 
-    def __await__(self) -> Steps:  # type: ignore[override]
+    def __await__(self) -> Steps:
         return self
 
     def __iter__(self) -> Steps:
@@ -78,9 +78,10 @@ class Steps(Coroutine[Any, Any, Any]):
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)
 
-    def waiting(self) -> Frames:
-        """Where it is suspended now."""
-        return frames(self._coroutine)
+    def waiting(self) -> tuple[Frames, float] | None:
+        """Where it is suspended now, and since when; None while it runs."""
+        suspended, since = self._frames, self._since
+        return None if suspended is None else (suspended, since)
 
     def _begin(self) -> Any:
         recording = self._recording
@@ -98,24 +99,27 @@ class Steps(Coroutine[Any, Any, Any]):
         return self._session.enter()
 
     def _suspend(self, stretch: Any) -> None:
-        self._session.leave(stretch, 2)
+        cpu = self._session.leave(stretch, 2)
         if self._recording is not None:
             self._frames = frames(self._coroutine)
-            self._pause(self._recording)
+            self._pause(self._recording, stretch, cpu)
 
     def _finish(self, stretch: Any) -> None:
-        self._session.leave(stretch, 2)
+        cpu = self._session.leave(stretch, 2)
         if self._recording is not None:
-            self._pause(self._recording)
+            self._pause(self._recording, stretch, cpu)
             if self._child:
                 self._recording.notes.done()
             self._forget()
 
-    def _pause(self, recording: Recording) -> None:
+    def _pause(self, recording: Recording, stretch: Any, cpu: float) -> None:
         stopped = now()
-        if self._child:
-            recording.notes.task_ran(stopped - self._since)
+        ran = stopped - self._since
         self._since = stopped
+        if self._child:
+            recording.notes.task_ran(ran)
+        if stretch is not None and recording.company is not None:
+            recording.company.step(ran, cpu)
 
     def _forget(self) -> None:
         self._recording = self._frames = None
@@ -125,11 +129,14 @@ class Steps(Coroutine[Any, Any, Any]):
 class _Ended:
     """A session in which nothing happens any more."""
 
+    def frames(self) -> Frames:
+        return []
+
     def enter(self) -> None:
         return None
 
-    def leave(self, stretch: None, frames: int = 1) -> None:
-        return None
+    def leave(self, stretch: None, frames: int = 1) -> float:
+        return 0.0
 
 
 ENDED: Any = _Ended()

@@ -85,10 +85,10 @@ def _followed(coroutine: Any, context: Context | None) -> Any:
     return Steps(coroutine, recording, child=True)
 
 
-def _plain_task(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-    task = _Task(coroutine, loop=loop, **options)
-    if task._source_traceback:  # type: ignore[attr-defined]
-        del task._source_traceback[-2:]  # type: ignore[attr-defined]  as if we were not here
+def _plain_task(loop: Any, coroutine: Any, **options: Any) -> Any:
+    task: Any = _Task(coroutine, loop=loop, **options)
+    if task._source_traceback:
+        del task._source_traceback[-2:]  # as if we were not here
     return task
 
 

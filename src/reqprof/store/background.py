@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import heapq
 import logging
 import os
 import sys
-from _queue import SimpleQueue  # of C: queue's may be gevent's, which needs a loop
+import time
+from _queue import Empty, SimpleQueue  # of C: queue's may be gevent's, which needs a loop
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reqprof.store.native import original, start_thread
@@ -33,6 +36,8 @@ class Background:
     def _reset(self) -> None:
         # What the parent had queued is the parent's to write, and its thread is not here.
         self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._plan: list[_Planned] = []
+        self._plans: set[_Planned] = set()  # on their way to the plan; no jobs yet
         self._started = False
         self._thread = 0  # its ident, once it runs
         self._starting = original("_thread", "allocate_lock")()
@@ -40,16 +45,25 @@ class Background:
     @property
     def backlog(self) -> int:
         """Jobs that wait."""
-        return self._jobs.qsize()
+        return self._jobs.qsize() - len(self._plans)
 
     def submit(self, job: Job, limit: int) -> bool:
         """Queue ``job``; False where ``limit`` jobs wait already or no thread can be had.
 
         Safe to call from a finaliser: nothing here blocks.
         """
-        if self._jobs.qsize() >= limit or not self._running():
+        if self.backlog >= limit or not self._running():
             return False
         self._jobs.put(job)
+        return True
+
+    def later(self, seconds: float, job: Job) -> bool:
+        """Run ``job`` in about so many seconds, unless the process ends before."""
+        planned = _Planned(seconds, job)
+        if not self._running():
+            return False
+        self._plans.add(planned)
+        self._jobs.put(lambda: self._take_up(planned))
         return True
 
     def drain(self, timeout: float) -> bool:
@@ -86,9 +100,8 @@ class Background:
 
     def _work(self) -> None:
         self._thread = original("_thread", "get_ident")()
-        jobs = self._jobs
         while True:
-            job = jobs.get()
+            job = self._next()
             try:
                 job()
             except BaseException:
@@ -96,6 +109,30 @@ class Background:
                 # user's filename_format asks for must not end the thread.
                 logger.exception("a reqprof job failed")
             del job  # a waiting thread keeps no finished profile alive
+
+    def _next(self) -> Job:
+        """The next job, once there is one."""
+        while True:
+            pause = self._plan[0].due - time.monotonic() if self._plan else None
+            if pause is not None and pause <= 0:
+                return heapq.heappop(self._plan).job
+            with suppress(Empty):
+                return self._jobs.get(timeout=pause)
+
+    def _take_up(self, planned: _Planned) -> None:
+        self._plans.discard(planned)
+        heapq.heappush(self._plan, planned)
+
+
+class _Planned:
+    """A job and when it is due."""
+
+    def __init__(self, seconds: float, job: Job) -> None:
+        self.due = time.monotonic() + seconds
+        self.job = job
+
+    def __lt__(self, other: _Planned) -> bool:
+        return self.due < other.due
 
 
 def _drain_at_process_end(background: Background) -> None:

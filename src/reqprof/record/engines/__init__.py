@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from reqprof.model import Stats
+    from reqprof.record.notes import Frames
 
 
 class Unavailable(Exception):
@@ -29,8 +30,8 @@ class Session(Protocol):
         it is in a stretch of this session already, and where the session has ended.
         """
 
-    def leave(self, stretch: Any, frames: int = 1) -> None:
-        """This thread's stretch ends.
+    def leave(self, stretch: Any, frames: int = 1) -> float:
+        """This thread's stretch ends. Returns the CPU seconds that it took.
 
         ``frames`` says how many have been entered, this one included, since that which called
         enter.
@@ -47,6 +48,9 @@ class Session(Protocol):
 
     def finish(self) -> Stats:
         """The pstats table of all threads. Expensive: not on the request's thread."""
+
+    def frames(self) -> Frames:
+        """The stack of a thread that is in a stretch now, outermost first; empty if none is."""
 
     def drop(self) -> None:
         """Forget what was recorded."""

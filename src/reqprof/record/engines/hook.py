@@ -65,9 +65,9 @@ class HookSession(CprofileSession):
             return None
         return lane
 
-    def leave(self, lane: Lane | None, frames: int = 1) -> None:
+    def leave(self, lane: Lane | None, frames: int = 1) -> float:
         if lane is None:
-            return
+            return 0.0
         try:
             if _hook() is lane:
                 _disable(lane)
@@ -75,9 +75,11 @@ class HookSession(CprofileSession):
                 # Somebody took the hook meanwhile, and may still be using it. Disabling ours
                 # would switch theirs off: finish() does that, on a thread where it harms nobody.
                 self.cut_short()
-            self.left(lane)
+            cpu = self.left(lane)
         except Exception as error:
             self.fault = error
+            return 0.0
+        return cpu
 
     def show(self, lane: Lane | None) -> None:
         # Taking the hook away keeps the open calls; disable() would end them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from _lsprof import Profiler
 from _thread import get_ident
@@ -14,10 +15,11 @@ from reqprof.record.engines.clock import cpu_now, now, unseen
 from reqprof.store.stats import add_up, collector_paused, from_entries, graft
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, FrameType
 
     from reqprof.model import Stats
     from reqprof.record.engines.greenlets import Adopted
+    from reqprof.record.notes import Frames
 
 CLOCKS = ("wall", "cpu")
 
@@ -40,6 +42,7 @@ class Lane(Profiler):
         "ran_began",
         "session",
         "taken",
+        "thread",
     )
 
     def __init__(self, session: CprofileSession, *timer: Any) -> None:
@@ -47,6 +50,7 @@ class Lane(Profiler):
         self.session = session
         self.taken = False  # somebody came between it and its thread
         self.inside = False  # its thread is in a stretch
+        self.thread = 0  # which one is inside
         self.greenlets = False  # switches of greenlets are followed meanwhile
         self.adopted: Adopted | None = None  # of a greenlet that was started inside the request
         self.kept: list[Any] | None = None  # what it held when the session ended during a stretch
@@ -61,9 +65,11 @@ class Lane(Profiler):
         self.cpu_began = cpu_now()
         self.ran_began = now()
 
-    def end(self) -> None:
+    def end(self) -> float:
         self.ran += now() - self.ran_began
-        self.cpu += cpu_now() - self.cpu_began
+        cpu = cpu_now() - self.cpu_began
+        self.cpu += cpu
+        return cpu
 
     def keep(self) -> None:
         """Hold on to what is recorded by now, whatever its thread goes on to do."""
@@ -84,7 +90,7 @@ class CprofileSession:
     def __init__(self, *, builtins: bool, clock: str) -> None:
         self.fault: Exception | None = None
         self._cut = False
-        self.ended = False
+        self.ended: bool = False
         self._builtins = builtins
         # In whole nanoseconds: floats of a custom timer would be rounded to microseconds.
         self._timer = (time.thread_time_ns, 1e-9) if clock == "cpu" else ()
@@ -94,36 +100,39 @@ class CprofileSession:
     def enter(self) -> Any:
         raise NotImplementedError
 
-    def leave(self, lane: Any, frames: int = 1) -> None:
+    def leave(self, lane: Any, frames: int = 1) -> float:
         raise NotImplementedError
 
     def lane(self) -> Any:
         """This thread's lane, about to be entered; None where the session has ended."""
         if self.ended:
             return None
-        who = greenlets.here() or _thread()
+        thread = _thread()
+        who = greenlets.here() or thread
         lane = self._lanes.get(who)
         if lane is None:
             lane = self._lanes[who] = self.new_lane()
         # First inside, then another look: close() does the reverse, so one of the two sees the
         # other, whichever thread they run in.
+        lane.thread = thread
         lane.inside = True
-        if self.ended:
-            lane.inside = False
+        if self.ended:  # by another thread, just now
+            lane.inside = False  # type: ignore[unreachable]
             return None
         lane.greenlets = greenlets.present()
         if lane.greenlets:
             greenlets.enter(lane)
         return lane
 
-    def left(self, lane: Lane) -> None:
-        """This thread has left its lane."""
-        lane.end()
+    def left(self, lane: Lane) -> float:
+        """This thread has left its lane; returns the CPU seconds of the stretch."""
+        cpu = lane.end()
         lane.inside = False
         if lane.greenlets:
             greenlets.leave()
         elif greenlets.present():
             self.cut_short()  # they came just now, and nobody has followed them
+        return cpu
 
     def new_lane(self) -> Lane:
         return Lane(self, *self._timer)
@@ -169,6 +178,13 @@ class CprofileSession:
             _graft(stats, lane)
         return stats
 
+    def frames(self) -> Frames:
+        running = sys._current_frames()
+        for lane in self.lanes():
+            if lane.inside and lane.thread in running:
+                return _stack(running[lane.thread])
+        return []
+
     def drop(self) -> None:
         # A pool thread that still runs, or a task in somebody's hands, may keep the session.
         self._lanes = {}
@@ -179,6 +195,14 @@ def _graft(stats: Stats, lane: Lane) -> None:
     adopted = lane.adopted
     if adopted is not None:
         graft(stats, from_entries(lane.entries(), is_own), adopted.called, adopted.pauses)
+
+
+def _stack(frame: FrameType | None) -> Frames:
+    found: Frames = []
+    while frame is not None:
+        found.insert(0, (frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return found
 
 
 def is_own(code: CodeType) -> bool:

@@ -70,7 +70,7 @@ class _EventLane(Lane):
 def active() -> MonitoringSession | None:
     """The session that records this thread at this moment."""
     start = _start.callback
-    return None if start is _ignore else start.__self__.session  # type: ignore[attr-defined, no-any-return]
+    return None if start is _ignore else start.__self__.session  # type: ignore[attr-defined]
 
 
 class MonitoringSession(CprofileSession):
@@ -112,9 +112,9 @@ class MonitoringSession(CprofileSession):
             return None
         return lane
 
-    def leave(self, lane: _EventLane | None, frames: int = 1) -> None:
+    def leave(self, lane: _EventLane | None, frames: int = 1) -> float:
         if lane is None:
-            return
+            return 0.0
         _start.callback = _ignore
         _call.callback = _ignore
         _c_return.callback = _ignore
@@ -126,11 +126,13 @@ class MonitoringSession(CprofileSession):
             for _ in range(frames):
                 lane.return_(_LEAVE, 0, None)
             self.left_at = time.monotonic()
-            self.left(lane)
+            cpu = self.left(lane)
             if self.ended:
                 lane.unbind()
         except Exception as error:
             self.fault = error
+            return 0.0
+        return cpu
 
     def show(self, lane: _EventLane | None) -> None:
         _throw.callback = _ignore if lane is None else lane.throw
