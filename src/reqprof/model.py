@@ -73,6 +73,11 @@ class Request:
         """Seconds in which its own task or thread was at work, before and after the last byte."""
         return max(0.0, self.total - (self.waited or 0.0))
 
+    @property
+    def worked(self) -> float:
+        """Seconds at work in all: its own, and those of its child tasks and pool calls."""
+        return self.ran + self.tasks_ran + self.jobs_ran
+
 
 Place = tuple[str, int, str, int]
 """A frame of a stack: file, first line of the function, its name, and the line it is at."""

@@ -54,7 +54,7 @@ class Tally:
         self.latest = max(self.latest, request.start)
         if request.cost is not None:
             self.cost += request.cost
-            self.costed += request.ran
+            self.costed += request.worked
         self.engines.setdefault(engine(request))
 
     def summary(self) -> str:
@@ -93,7 +93,7 @@ def alone(profile: Profile) -> tuple[str, list[str]]:
     if request.partial:
         lines.append(f"{PARTIAL[0].upper()}{PARTIAL[1:]}.")
     if request.cost is not None:
-        lines += slowed(request.cost, request.ran)
+        lines += slowed(request.cost, request.worked)
     return headline(request), lines
 
 

@@ -124,6 +124,8 @@ def _when(start: float) -> str:
 
 def _took(request: Request) -> str:
     text = format_duration(request.duration)
+    if request.partial:
+        return f"{text} when its profile was stored, and longer in the end"
     if request.first_byte is not None:
         text += f" to the last byte, {format_duration(request.first_byte)} to the first"
     if (after := request.total - request.duration) > 1e-6:
@@ -189,7 +191,7 @@ def _threads(request: Request) -> str:
 
 
 def _late(request: Request) -> str:
-    if not request.left_running:
+    if not request.left_running or request.partial:
         return ""
     what = plural(request.left_running, "child task or pool call", "child tasks or pool calls")
     whose = "its" if request.left_running == 1 else "their"
@@ -206,7 +208,7 @@ def _tracing(request: Request) -> str:
     text = f"{request.calls:,} calls"
     if request.cost is None:
         return text
-    share = f", {percent(request.cost, request.ran)} of its own time" if request.ran else ""
+    share = f", {percent(request.cost, request.worked)} of its own time" if request.worked else ""
     return f"{text}; recording them took about {format_duration(request.cost)}{share} (an estimate)"
 
 
