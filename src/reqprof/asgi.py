@@ -126,7 +126,11 @@ class _Exchange:
         return False
 
     async def _send_last(self, message: Message) -> None:
-        await self._send(message)
+        token = follow(False)
+        try:
+            await self._send(message)
+        finally:
+            unfollow(token)
         self._recording.last_byte()
 
     def template(self, scope: Scope) -> str | None:

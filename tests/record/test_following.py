@@ -159,6 +159,41 @@ class TestWhatOutlivesItsRequest:
         asyncio.run(once())
 
 
+def test_the_next_request_that_a_server_begins_inside_send_is_nobodys_child(
+    profiles: Profiles,
+) -> None:
+    """As uvicorn does with requests that a client has sent before it had the last response."""
+    later: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        (leaf if scope["path"] == "/first" else other)()
+        await respond(send)
+        await asyncio.sleep(0.02)
+
+    def other() -> None: ...
+
+    middleware = ProfilerMiddleware(app, profiles.folder)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body" and not later:
+            following = middleware({**SCOPE, "path": "/second"}, nobody, nobody)
+            later.append(asyncio.create_task(following))
+
+    async def connection() -> None:
+        await middleware({**SCOPE, "path": "/first"}, nobody, send)
+        await later[0]
+
+    asyncio.run(connection())
+    assert middleware.flush()
+    found = {p.request.path: (p, p.request) for p in profiles.read() if p.request}
+    assert {path: request.tasks for path, (_, request) in found.items()} == {
+        "/first": 0,
+        "/second": 0,
+    }
+    assert "other" not in calls(found["/first"][0])
+    assert calls(found["/second"][0])["other"] == 1
+
+
 class TestSwitchedOff:
     def test_follow_false_counts_the_own_task_alone(
         self, profiles: Profiles, pool: ThreadPoolExecutor

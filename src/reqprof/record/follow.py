@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from reqprof.record.engines.clock import unseen
 from reqprof.record.engines.cprofile import active
@@ -15,20 +14,30 @@ if TYPE_CHECKING:
 
     from reqprof.record.recorder import Recording
 
-_request: ContextVar[Recording | None] = ContextVar("reqprof_request", default=None)
+# Of a context: the request that it works for; False where it works for the server again.
+_request: ContextVar[Recording | Literal[False] | None] = ContextVar(
+    "reqprof_request", default=None
+)
 _find = unseen(_request.get)
+_set = unseen(_request.set)
+_reset = unseen(_request.reset)
 _wrapped: set[object] = set()
 
 
-def follow(recording: Recording) -> Token[Recording | None]:
-    """From now on this context works for ``recording``, also where nothing is recorded."""
-    return _request.set(recording)
+def follow(recording: Recording | Literal[False]) -> Token[Any]:
+    """From now on this context works for ``recording``, also where nothing is recorded.
+
+    With False for nobody: what the server does inside ``send`` may begin the next request.
+    """
+    return _set(recording)
 
 
-def unfollow(token: Token[Recording | None]) -> None:
+def unfollow(token: Token[Any]) -> None:
     """Undo :func:`follow`."""
-    with suppress(ValueError, RuntimeError):  # closed by a collection, in another context
-        _request.reset(token)
+    try:  # noqa: SIM105  suppress() would be seen
+        _reset(token)
+    except (ValueError, RuntimeError):
+        pass  # closed by a collection, in another context
 
 
 def at_work(context: Context | None = None) -> Recording | None:
@@ -36,11 +45,15 @@ def at_work(context: Context | None = None) -> Recording | None:
 
     None where it has ended, or follows nothing. In a stretch: shows in no profile.
     """
+    found = _find()
+    if found is False:
+        return None
     session = active()
-    recording = _find() if session is None else session.owner
-    if recording is None and session is None and context is not None:
-        recording = context.get(_request)
-    return recording if recording is not None and recording.follows() else None
+    if session is not None:
+        found = session.owner
+    elif found is None and context is not None:
+        found = context.get(_request, None)
+    return found if found and found.follows() else None
 
 
 def once(wrap: Callable[..., None], *arguments: str) -> None:

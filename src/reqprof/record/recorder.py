@@ -88,6 +88,7 @@ class Recorder:
         self._looking = False
         self._engine: Engine | None = None
         self._engine_retry = 0.0
+        self._lacking = Unavailable("skipped_engine", "the engine has not been proved")
         if self._sampling.rate != 0.0:
             self._try_engine()
             if settings.follow:
@@ -152,10 +153,14 @@ class Recorder:
         if self._engine is None:
             moment = time.monotonic()
             if moment < self._engine_retry:
-                raise Unavailable("skipped_engine", "the engine's last self-test failed")
+                raise Unavailable(self._lacking.counter, str(self._lacking))
             self._engine_retry = moment + _ENGINE_RETRY_SECONDS
             settings = self.settings
-            self._engine = cprofile.engine(builtins=settings.builtins, clock=settings.clock)
+            try:
+                self._engine = cprofile.engine(builtins=settings.builtins, clock=settings.clock)
+            except Unavailable as reason:
+                self._lacking = reason
+                raise
         return self._engine
 
     def _begin(self, facts: Callable[[], Request]) -> Recording | None:

@@ -43,6 +43,8 @@ def elsewhere(n):
 
 def engine(*, builtins: bool, clock: str) -> Engine:
     """This Python's engine, after a self-test. Raises :exc:`Unavailable` where that fails."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise Unavailable("skipped_free_threaded", "free-threaded Python cannot be recorded yet")
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
         raise Unavailable("skipped_eventlet", "eventlet's green threads cannot be told apart")
