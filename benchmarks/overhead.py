@@ -10,9 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import cProfile
-import io
-import os
-import platform
 import random
 import shutil
 import statistics
@@ -23,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import werkzeug.middleware.profiler
+from common import EXAMPLES, get_asgi, get_wsgi, machine
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "examples"))
+sys.path.insert(0, EXAMPLES)
 
 import flask_app.views
 import starlette_app.views
@@ -37,56 +35,6 @@ if TYPE_CHECKING:
     Variants = dict[str, tuple[Callable[[], None], Callable[[], object]]]
 
 BASE, BARE, DUMPED = "unwrapped", "bare cProfile", "bare cProfile, dump_stats"
-
-
-def get_wsgi(app: Any, path: str) -> None:
-    """One request, as a server would make it."""
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-    }
-    body = app(environ, lambda status, headers, exc_info=None: lambda chunk: None)
-    for _ in body:
-        pass
-    getattr(body, "close", lambda: None)()
-
-
-async def get_asgi(app: Any, path: str) -> None:
-    """One request, as a server would make it."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"localhost")],
-        "server": ("localhost", 80),
-        "client": ("127.0.0.1", 1),
-        "state": {},
-    }
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None: ...
-
-    await app(scope, receive, send)
 
 
 def bare(request: Callable[[], None], file: Path | None = None) -> Callable[[], None]:
@@ -163,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=300)
     rounds = parser.parse_args().rounds
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {rounds} rounds")
+    print(f"{machine()}, {rounds} rounds")
     folder = Path(tempfile.mkdtemp(prefix="reqprof-overhead-"))
     try:
         flask = flask_app.views.create_app()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 import types
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -566,6 +568,225 @@ class TestDjango:
         assert facts(profiles, middleware) == ("/users/<int:user>/", False)
 
 
+def ask_wsgi(profiles: Profiles, app: Any, path: str, **more: Any) -> tuple[int, Found]:
+    """One request to a WSGI app, wrapped from outside."""
+    import werkzeug.test
+
+    middleware = reqprof.ProfilerMiddleware(app, out_dir=profiles.folder)
+    response = werkzeug.test.Client(middleware).get(path, **more)
+    response.get_data()
+    response.close()
+    return response.status_code, facts(profiles, middleware)
+
+
+class TestBottle:
+    def app(self) -> Any:
+        need_module("bottle")
+        import bottle
+
+        def view(**values: Any) -> str:
+            return repr(sorted(values))
+
+        inner, other, app = bottle.Bottle(), bottle.Bottle(), bottle.Bottle()
+        for one in (inner, other, app):
+            one.route("/books/<book:int>", callback=view)
+            one.route("/files/<name:path>", callback=view)
+        app.mount("/inner/", inner)
+        app.mount("/other/", other.wsgi)
+        return app
+
+    @pytest.mark.parametrize(
+        ("path", "status", "found"),
+        [
+            ("/books/7", 200, ("/books/<book:int>", False)),
+            ("/files/a/b/7", 200, ("/files/<name:path>", False)),
+            ("/inner/books/7", 200, ("/inner/books/<book:int>", False)),
+            ("/other/books/7", 200, ("/other/books/{id}", True)),  # the inner one's has no mount
+            ("/books/seven", 404, ("/books/seven", True)),
+            ("/nothing/7", 404, ("/nothing/{id}", True)),
+        ],
+    )
+    def test_the_rule_is_the_route(
+        self, profiles: Profiles, path: str, status: int, found: Found
+    ) -> None:
+        assert ask_wsgi(profiles, self.app(), path) == (status, found)
+
+    def test_an_app_behind_a_prefix_is_below_its_prefix(self, profiles: Profiles) -> None:
+        asked = ask_wsgi(profiles, self.app(), "/books/7", base_url="http://localhost/prefix")
+        assert asked == (200, ("/prefix/books/<book:int>", False))
+
+
+FALCON = [
+    ("/books/7", 200, ("/books/{book:int}", False)),
+    ("/fail/7", 404, ("/fail/{number}", False)),
+    ("/nothing/7", 404, ("/nothing/{id}", True)),
+]
+
+
+class TestFalcon:
+    @pytest.mark.parametrize(("path", "status", "found"), FALCON)
+    def test_the_template_is_the_route(
+        self, profiles: Profiles, path: str, status: int, found: Found
+    ) -> None:
+        need_module("falcon")
+        import falcon
+
+        class Book:
+            def on_get(self, request: Any, response: Any, book: int) -> None:
+                response.text = str(book)
+
+        class Fail:
+            def on_get(self, request: Any, response: Any, number: str) -> None:
+                raise falcon.HTTPNotFound
+
+        app = falcon.App()
+        app.add_route("/books/{book:int}", Book())
+        app.add_route("/fail/{number}", Fail())
+        assert ask_wsgi(profiles, app, path) == (status, found)
+
+    @pytest.mark.parametrize(("path", "status", "found"), FALCON)
+    def test_and_under_asgi(self, profiles: Profiles, path: str, status: int, found: Found) -> None:
+        need_module("falcon")
+        import falcon.asgi
+
+        class Book:
+            async def on_get(self, request: Any, response: Any, book: int) -> None:
+                response.text = str(book)
+
+        class Fail:
+            async def on_get(self, request: Any, response: Any, number: str) -> None:
+                raise falcon.HTTPNotFound
+
+        app = falcon.asgi.App()
+        app.add_route("/books/{book:int}", Book())
+        app.add_route("/fail/{number}", Fail())
+        assert ask(profiles, app, path) == (status, found)
+
+
+class TestQuart:
+    @pytest.mark.parametrize(
+        ("path", "status", "found"),
+        [
+            ("/books/7", 200, ("/books/<int:book>", False)),
+            ("/shops/x/items/7", 200, ("/shops/<shop>/items/<int:item>", False)),
+            ("/abort/7", 404, ("/abort/<int:number>", False)),
+            ("/nothing/7", 404, ("/nothing/{id}", True)),
+        ],
+    )
+    def test_the_rule_is_the_route(
+        self, profiles: Profiles, path: str, status: int, found: Found
+    ) -> None:
+        need_module("quart")
+        import quart
+
+        async def view(**values: Any) -> str:
+            return repr(sorted(values))
+
+        async def abort(number: int) -> None:
+            quart.abort(404)
+
+        shops = quart.Blueprint("shops", __name__, url_prefix="/shops/<shop>")
+        shops.add_url_rule("/items/<int:item>", view_func=view, endpoint="item")
+        app = quart.Quart(__name__)
+        app.register_blueprint(shops)
+        app.add_url_rule("/books/<int:book>", view_func=view, endpoint="book")
+        app.add_url_rule("/abort/<int:number>", view_func=abort, endpoint="abort")
+        # The response is sent from a task of its own, which has no request.
+        app.config["RESPONSE_TIMEOUT"] = None if sys.version_info < (3, 12) else 60
+        assert ask(profiles, left_at_the_end(app), path) == (status, found)
+
+
+def left_at_the_end(app: Any) -> Any:
+    """``app`` with a client who leaves after the response, which some wait for."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        ended = asyncio.Event()
+        incoming = iter([await receive()])
+
+        async def receive_all() -> Any:
+            for message in incoming:
+                return message
+            await ended.wait()
+            return {"type": "http.disconnect"}
+
+        async def send_all(message: Any) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                ended.set()
+
+        await app(scope, receive_all, send_all)
+
+    return wrapped
+
+
+def test_litestar_keeps_the_template_in_the_scope() -> None:
+    scope = {"path": "/books/7", "path_template": "/books/{book}", "route_handler": object()}
+    assert route.from_scope(scope) == "/books/{book}"
+
+
+class PyramidRoute(NamedTuple):
+    """What Pyramid's ``Route`` shows; the real one is asked by scripts/compatibility."""
+
+    pattern: str
+    predicates: tuple[str, ...] = ()
+
+    def match(self, path: str) -> dict[str, str] | None:
+        expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", "/" + self.pattern.lstrip("/"))
+        found = re.fullmatch(expression, path)
+        return None if found is None else found.groupdict()
+
+
+PYRAMID = types.SimpleNamespace(
+    routelist=[
+        PyramidRoute("/books/{book}"),
+        PyramidRoute("/books/{never}"),
+        PyramidRoute("no/slash/{n}"),
+        PyramidRoute("/both/{n}", ("GET",)),
+        PyramidRoute("/both/{n}", ("POST",)),
+        PyramidRoute("/either/{a}", ("GET",)),
+        PyramidRoute("/either/{b}"),
+        PyramidRoute("/"),
+        PyramidRoute("/caf\u00e9/{n}"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern"),
+    [
+        ("/books/7", "/books/{book}"),
+        ("/no/slash/7", "/no/slash/{n}"),
+        ("/both/7", "/both/{n}"),
+        ("/either/7", None),  # the method would have to be asked
+        ("/nothing/7", None),
+        ("", "/"),
+        ("/caf\u00c3\u00a9/7", "/caf\u00e9/{n}"),  # as WSGI spells UTF-8
+    ],
+)
+def test_pyramids_pattern_is_the_route_where_it_is_the_only_one(
+    path: str, pattern: str | None
+) -> None:
+    program = """
+def __call__(self, environ, look):
+    return look()
+"""
+    scope: dict[str, Any] = {"__name__": "pyramid.router"}
+    exec(program, scope)
+    router = types.SimpleNamespace(routes_mapper=PYRAMID)
+    match = scope["__call__"](
+        router, {"PATH_INFO": path}, lambda: route.open_match(sys._getframe())
+    )
+    assert route.from_match(match) == pattern
+    assert route.from_match(match, "/site") == (None if pattern is None else "/site" + pattern)
+
+
+@pytest.mark.parametrize("name", ["quart.asgi", "falcon.app", "bottle", "pyramid.router"])
+def test_a_frameworks_function_that_knows_no_route_is_passed_over(name: str) -> None:
+    scope: dict[str, Any] = {"__name__": name}
+    exec("def unknowing(look): return look()", scope)
+    assert scope["unknowing"](lambda: route.open_match(sys._getframe())) is None
+
+
 @pytest.mark.parametrize(
     "environ", [{}, {"werkzeug.request": None}, {"werkzeug.request": object()}]
 )
@@ -591,11 +812,9 @@ def test_what_only_looks_like_a_flask_request_harms_nobody(profiles: Profiles) -
     assert facts(profiles, middleware) == ("/x/{id}", True)
 
 
-def test_frames_without_django_have_no_match() -> None:
-    import sys
-
-    assert route.django_match(None) is None
-    assert route.django_match(sys._getframe()) is None
+def test_frames_of_no_framework_have_no_match() -> None:
+    assert route.open_match(None) is None
+    assert route.open_match(sys._getframe()) is None
 
 
 def test_what_matched_nothing_has_no_route() -> None:

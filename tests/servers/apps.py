@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
+
+import anyio
 
 import reqprof
 
@@ -42,14 +43,14 @@ def plain_wsgi(environ: Any, start_response: Any) -> Any:
 
 
 async def alpha_endpoint() -> bytes:
-    await asyncio.sleep(0)
+    await anyio.sleep(0)
     body = alpha_view()
-    await asyncio.sleep(0.001)
+    await anyio.sleep(0.001)
     return body
 
 
 async def beta_endpoint() -> bytes:
-    await asyncio.sleep(0.002)
+    await anyio.sleep(0.002)
     return beta_view()
 
 

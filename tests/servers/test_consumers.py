@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import Profiles, need_module
 from tests.servers import served
-from tests.servers.test_traffic import traffic
+from tests.servers.client import traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     interface = "asgi" if request.param == "uvicorn" else "wsgi"
     app, environ = f"tests.servers.apps:{interface}", {"TEST_PROFILES": str(folder)}
     with served(request.param, app, environ={**environ, "PATH": os.environ["PATH"]}) as address:
-        traffic(address, 4)
+        traffic(address, 4, ["/alpha", "/beta"])
     found = {
         profile.request.path: profile.path
         for profile in Profiles(folder).read()

@@ -1,65 +1,21 @@
-"""A thousand requests from 16 clients at once: nobody notices, and every profile is exact."""
+"""Many requests from 16 clients at once: nobody notices, and every profile is exact."""
 
 from __future__ import annotations
 
-import http.client
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import Profiles, calls
 from tests.servers import apps, served
+from tests.servers.client import traffic, unwrapped, written
 
 if TYPE_CHECKING:
     from reqprof.model import Profile
 
 pytestmark = pytest.mark.recording
 
-REQUESTS, CLIENTS = 1000, 16
 PATHS = ["/alpha", "/beta"]
-
-Response = tuple[int, list[tuple[str, str]], bytes]
-
-
-def get(connection: http.client.HTTPConnection, path: str) -> Response:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    headers = sorted((name, value) for name, value in response.getheaders() if name != "Date")
-    return response.status, [h for h in headers if h[0].lower() != "date"], response.read()
-
-
-def traffic(address: tuple[str, int], requests: int) -> list[tuple[str, Response]]:
-    """The responses to ``requests``, sent by all clients together."""
-    answered: list[tuple[str, Response]] = []
-    numbers = iter(range(requests))
-    lock = threading.Lock()
-
-    def client() -> None:
-        connection = http.client.HTTPConnection(*address, timeout=60)
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None:
-                break
-            path = PATHS[number % len(PATHS)]
-            answered.append((path, get(connection, path)))
-        connection.close()
-
-    clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for thread in clients:
-        thread.start()
-    for thread in clients:
-        thread.join()
-    return answered
-
-
-def unwrapped(server: str, interface: str) -> dict[str, Response]:
-    with served(server, f"tests.servers.apps:plain_{interface}") as address:
-        connection = http.client.HTTPConnection(*address, timeout=60)
-        expected = {path: get(connection, path) for path in PATHS}
-        connection.close()
-    return expected
 
 
 def check(profile: Profile) -> str:
@@ -78,20 +34,30 @@ def check(profile: Profile) -> str:
 
 
 @pytest.mark.parametrize(
-    ("server", "interface"), [("waitress", "wsgi"), ("gunicorn", "wsgi"), ("uvicorn", "asgi")]
+    ("server", "interface", "requests"),
+    [
+        ("waitress", "wsgi", 1000),
+        ("gunicorn", "wsgi", 1000),
+        ("gunicorn-sync", "wsgi", 400),
+        ("gunicorn-gevent", "wsgi", 400),
+        ("uvicorn", "asgi", 1000),
+        ("uvicorn-uvloop", "asgi", 400),
+        ("hypercorn", "asgi", 400),
+        ("hypercorn-trio", "asgi", 400),
+    ],
 )
 def test_every_response_is_the_apps_and_every_request_has_its_own_whole_profile(
-    server: str, interface: str, profiles: Profiles
+    server: str, interface: str, requests: int, profiles: Profiles
 ) -> None:
-    expected = unwrapped(server, interface)
+    expected = unwrapped(server, f"tests.servers.apps:plain_{interface}", PATHS)
     environ = {"TEST_PROFILES": str(profiles.folder)}
     with served(server, f"tests.servers.apps:{interface}", environ=environ) as address:
-        answered = traffic(address, REQUESTS)
-    assert len(answered) == REQUESTS
+        answered = traffic(address, requests, PATHS)
+    assert len(answered) == requests
     for path, response in answered:
         assert response == expected[path]
     found = [check(p) for p in profiles.read() if p.request and p.request.path in PATHS]
-    assert {path: found.count(path) for path in PATHS} == dict.fromkeys(PATHS, REQUESTS // 2)
+    assert {path: found.count(path) for path in PATHS} == dict.fromkeys(PATHS, requests // 2)
 
 
 @pytest.mark.parametrize("preload", [False, True])
@@ -100,17 +66,20 @@ def test_gunicorns_forked_workers_each_write(preload: bool, profiles: Profiles) 
     environ = {"TEST_PROFILES": str(profiles.folder)}
     app = "tests.servers.apps:wsgi"
     with served("gunicorn", app, *options, environ=environ) as address:
-        traffic(address, 200)
+        traffic(address, 200, PATHS)
     found = [profile for profile in profiles.read() if profile.request]
     paths = [profile.request.path for profile in found if profile.request]
     assert {path: paths.count(path) for path in PATHS} == dict.fromkeys(PATHS, 100)
     assert len({profile.request.pid for profile in found if profile.request}) in (1, 2)
 
 
-def test_uvicorns_workers_each_write(profiles: Profiles) -> None:
+@pytest.mark.parametrize("server", ["uvicorn", "uvicorn-uvloop", "hypercorn", "hypercorn-trio"])
+def test_several_asgi_workers_each_write(server: str, profiles: Profiles) -> None:
     environ = {"TEST_PROFILES": str(profiles.folder)}
     app = "tests.servers.apps:asgi"
-    with served("uvicorn", app, "--workers", "2", environ=environ) as address:
-        traffic(address, 200)
-    paths = [profile.request.path for profile in profiles.read() if profile.request]
-    assert {path: paths.count(path) for path in PATHS} == dict.fromkeys(PATHS, 100)
+    with served(server, app, "--workers", "2", environ=environ) as address:
+        traffic(address, 200, PATHS)
+        # As soon as one of hypercorn's workers has ended, it kills the others.
+        written(profiles, 200 + 1)
+    found = [check(p) for p in profiles.read() if p.request and p.request.path in PATHS]
+    assert {path: found.count(path) for path in PATHS} == dict.fromkeys(PATHS, 100)

@@ -1,0 +1,90 @@
+"""What the benchmarks share: a request as a server would make it, and variants taken in turns."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import random
+import statistics
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Measure = Callable[[], float]
+
+EXAMPLES = str(Path(__file__).resolve().parent.parent / "examples")
+
+
+def machine() -> str:
+    """What the numbers are of."""
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores"
+
+
+def interleave(variants: Mapping[str, Measure], rounds: int, warm_up: int = 3) -> dict[str, float]:
+    """The median of what each variant measures, all of them once a round, in random order."""
+    seen: dict[str, list[float]] = {name: [] for name in variants}
+    order = list(variants)
+    for turn in range(warm_up + rounds):
+        random.shuffle(order)
+        for name in order:
+            found = variants[name]()
+            if turn >= warm_up:
+                seen[name].append(found)
+    return {name: statistics.median(found) for name, found in seen.items()}
+
+
+def get_wsgi(app: Any, path: str) -> None:
+    """One request, as a server would make it."""
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    body = app(environ, lambda status, headers, exc_info=None: lambda chunk: None)
+    for _ in body:
+        pass
+    getattr(body, "close", lambda: None)()
+
+
+async def get_asgi(app: Any, path: str) -> None:
+    """One request, as a server would make it."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None: ...
+
+    await app(http_scope(path), receive, send)
+
+
+def http_scope(path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost")],
+        "server": ("localhost", 80),
+        "client": ("127.0.0.1", 1),
+        "state": {},
+    }

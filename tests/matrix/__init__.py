@@ -1,0 +1,1 @@
+"""Every kind of work, on every event loop, alone and interleaved: whose is what in a profile."""
