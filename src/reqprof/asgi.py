@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import CO_COROUTINE
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import pools, route, start, tasks
@@ -16,6 +17,7 @@ from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
+    from contextvars import Token
     from os import PathLike
 
     from reqprof.record.options import Options
@@ -67,22 +69,25 @@ class ProfilerMiddleware(start.Door):
                 # would run.
                 BACKGROUND.drain(EXIT_SECONDS)
             return
-        recording.suspends = True
-        recording.hook(pools.hook)
-        recording.hook(tasks.hook)
-        exchange = _Exchange(recording, send)
-        recording.find_template = partial(exchange.template, scope)
-        recording.company = Company(recording.request.id)
-        token = follow(recording)
+        token: Token[Any] | None = None
         error: BaseException | None = None
         try:
+            exchange = _Exchange(recording, send)
+            recording.suspends = True
+            recording.find_template = partial(exchange.template, scope)
+            recording.company = Company(recording.request.id)
+            if recording.follows():
+                recording.hook(pools.hook)
+                recording.hook(tasks.hook)
+                token = follow(recording)
             recording.steps = Steps(self._call(scope, receive, exchange.send), recording)
             await recording.steps
         except BaseException as raised:
             error = raised
             raise
         finally:
-            unfollow(token)
+            if token is not None:
+                unfollow(token)
             recording.end(error)
             error = None  # no cycle of frame and traceback
 
@@ -139,7 +144,11 @@ class _Exchange:
 
 def _is_async(app: Any) -> bool:
     """Whether calling the app does nothing yet but make a coroutine."""
-    return iscoroutinefunction(app) or iscoroutinefunction(type(app).__call__)
+    # What is only marked as such, or wraps such a function, may return anything to await.
+    if type(app) is MethodType:
+        app = app.__func__
+    function = app if type(app) is FunctionType else type(app).__call__
+    return type(function) is FunctionType and bool(function.__code__.co_flags & CO_COROUTINE)
 
 
 async def _called(app: App, scope: Scope, receive: Receive, send: Send) -> None:

@@ -74,10 +74,10 @@ class ProfilerMiddleware(start.Door):
             return self.app(environ, start_response)
         if self._keep_environ:
             recording.environ = environ
-        exchange = _Exchange(recording, environ, start_response)
-        session = recording.session
-        stretch = session.enter()
+        session, stretch = recording.session, None
         try:
+            exchange = _Exchange(recording, environ, start_response)
+            stretch = session.enter()
             body = self.app(environ, exchange.start_response)
         except BaseException as error:
             session.leave(stretch)
@@ -140,25 +140,41 @@ class _Exchange:
 
     def _hook_close(self, body: Any) -> bool:
         recording = self.recording
-        close = _unseen(getattr(body, "close", None))
-
-        def close_and_end() -> None:
-            session = recording.session
-            stretch = session.enter()
-            try:
-                if close is not None:
-                    close()
-            finally:
-                session.leave(stretch)
-                recording.end()
-
         try:
-            body.close = close_and_end
+            own = vars(body).get("close")
+            body.close = _Close(recording, weakref.ref(body), own)
             # A server may also drop it unclosed.
             weakref.finalize(body, recording.abandon).atexit = False
         except Exception:
             return False
         return True
+
+
+class _Close:
+    """In the place of a body's ``close()``; keeps nothing alive."""
+
+    def __init__(self, recording: Recording, body: weakref.ref[Any], own: Any) -> None:
+        self._recording = recording
+        self._body = body
+        self._own = own  # what the body itself had, and not its class
+
+    def __call__(self) -> None:
+        body = self._body()
+        if body is None:
+            return
+        if self._own is None:
+            del body.close
+        else:
+            body.close = self._own
+        close = _unseen(getattr(body, "close", None))
+        session = self._recording.session
+        stretch = session.enter()
+        try:
+            if close is not None:
+                close()
+        finally:
+            session.leave(stretch)
+            self._recording.end()
 
 
 class _Body:

@@ -67,6 +67,7 @@ def problems(profile: Profile, visit: Visit) -> list[str]:
         *_machinery(_all(stats), forbidden),
         *_machinery(_roots(stats), LOOPS | POOLS | ALONE),
         *_sums(stats),
+        *_seconds(stats, profile.request, kind),
         *_facts(profile.request, own, kind),
     ]
 
@@ -141,6 +142,15 @@ def _sums(stats: Stats) -> Iterator[str]:
             yield f"numbers: {function} {primitive} of {calls} calls, {own} of {total} s"
         if sum(edge[0] for edge in edges.values()) > calls:
             yield f"numbers: {function} has {calls} calls, its callers made more: {edges}"
+
+
+def _seconds(stats: Stats, request: Request | None, kind: Kind) -> Iterator[str]:
+    """Nothing is recorded while a request waits: its functions have no more than what it ran."""
+    assert request is not None
+    own = sum(row[2] for row in stats.values())
+    ran = request.ran + request.tasks_ran + request.jobs_ran
+    if own > ran + 0.0001 and not kind.left:
+        yield f"seconds: {own} in its functions, but it ran {ran}"
 
 
 def _facts(request: Request | None, own: Own, kind: Kind) -> Iterator[str]:

@@ -72,8 +72,9 @@ def check(middleware: Asgi | Wsgi, several: Callable[[int], None]) -> None:
         assert others() <= threads
         assert still_on() == []
         check_counters(middleware, TIMES * served)
-        # The interpreter's own stores fill up at first; what leaks grows in every round.
-        if objects_now - objects < TIMES / 2 and blocks_now - blocks < TIMES / 2:
+        # The interpreter's own stores fill up at first, ever more slowly; what leaks grows by one
+        # for each request in every round.
+        if objects_now - objects < TIMES / 2 and blocks_now - blocks < 0.8 * TIMES:
             return
         objects, blocks = objects_now, blocks_now
     raise AssertionError(f"{blocks_now} blocks and {objects_now} objects, and it grows on")

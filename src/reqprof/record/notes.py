@@ -5,8 +5,16 @@ from __future__ import annotations
 import gc
 import threading
 from contextvars import Context
+from functools import partial
 from itertools import count
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CoroutineType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+)
 from typing import TYPE_CHECKING, Any
 
 from reqprof.model import Job, Timeline, Wait
@@ -195,31 +203,41 @@ def _line(code: CodeType, at: int) -> int:
 
 
 def _label(function: Any) -> Function:
-    """A callable as a profile names it; one that only passes on to another by that one."""
+    """A callable as a profile names it; one that only passes on to another by that one.
+
+    Looks into nothing whose attributes may be the app's code.
+    """
     for _ in range(_MAX_DEPTH):
-        code = getattr(function, "__code__", None)
-        inner = _inner(function)
-        if inner is None and code is not None:
+        kind = type(function)
+        if kind is FunctionType:
+            code = function.__code__
             return (code.co_filename, code.co_firstlineno, code.co_name)
-        if inner is None:
+        if kind is BuiltinFunctionType:
+            return ("~", 0, function.__qualname__)
+        if kind is MethodType:
+            function = function.__func__
+        elif kind is partial:
+            function = _passed_on(function)
+        else:
             break
-        function = inner
-    return ("~", 0, getattr(function, "__qualname__", None) or type(function).__qualname__)
+    return ("~", 0, type(function).__qualname__)
 
 
-def _inner(function: Any) -> Any:
-    """What a partial, or a method, passes on to; asyncio and asgiref run it in a context."""
-    inner = getattr(function, "func", None) or getattr(function, "__func__", None)
-    if _only_runs(inner):
-        given = (each for each in getattr(function, "args", ()) if callable(each))
-        return next((each for each in given if not _only_runs(each)), inner)
-    return inner
+def _passed_on(call: partial[Any]) -> Any:
+    """What a partial calls; asyncio and asgiref have it run in a context."""
+    for candidate in (call.func, *call.args):
+        if type(candidate) in _CALLABLE and not _only_runs(candidate):
+            return candidate
+    return call.func
 
 
 def _only_runs(function: Any) -> bool:
-    if getattr(function, "__module__", None) == "asgiref.sync":
-        return True
-    return isinstance(getattr(function, "__self__", None), Context)
+    if type(function) is MethodType:
+        return type(function.__self__).__module__ == "asgiref.sync"
+    return type(function) is BuiltinFunctionType and type(function.__self__) is Context
+
+
+_CALLABLE = {FunctionType, BuiltinFunctionType, MethodType, partial}
 
 
 def _waits(by_stack: dict[tuple[int, ...], _Waits], *, child: bool) -> Iterator[Wait]:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record.engines.clock import cpu_now, now, unseen
-from reqprof.record.follow import at_work, once
+from reqprof.record.follow import at_work, follow, once, unfollow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +72,8 @@ class _Job:
         if recording.ended:
             return function(*args, **named)
         notes, session = recording.notes, recording.session
+        # The context of this thread may be nobody's: what it has others do must find the request.
+        token = follow(recording)
         wall, cpu = now(), cpu_now()
         notes.job_began()
         stretch = session.enter()
@@ -79,9 +81,13 @@ class _Job:
             return function(*args, **named)
         finally:
             session.leave(stretch)
+            unfollow(token)
             notes.done()
             if stretch is not None and not recording.ended:
-                notes.call(function, now() - wall, cpu_now() - cpu)
+                try:
+                    notes.call(function, now() - wall, cpu_now() - cpu)
+                except Exception as error:
+                    session.fault = error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)

@@ -196,6 +196,7 @@ class Recorder:
             session.owner = recording
         except BaseException:
             self._in_flight.discard(recording)
+            recording.session.close()
             raise
         self.counters.add("profiled")
         if not self._looking:
@@ -229,7 +230,7 @@ class Recorder:
             if session.fault is not None:
                 raise session.fault
             stats = session.finish()
-            if not stats:
+            if not stats and not recording.partial:  # where it is stuck is worth a file
                 self.counters.add("empty")
                 return
             request = self._describe(recording, session, stats)
@@ -279,7 +280,7 @@ class Recording:
     ``enter`` and ``leave`` are the session's: see :class:`reqprof.record.engines.Session`.
     """
 
-    session: Session
+    session: Session = ENDED
     ended = False
     suspends = False  # an async request: time outside its stretches is waiting
     environ: Mapping[str, Any] | None = None  # for a filename_format that is a callable
@@ -354,16 +355,20 @@ class Recording:
         return True
 
     def _hand_over(self) -> None:
-        self._noted = self.notes.facts()
-        if self.company is not None:
-            held, self._held_by = self.company.leave()
-            self._noted["held"] = min(held, self.notes.waited)
-        with suppress(Exception):  # an object of the app's that only looks like a route
-            self.template = self.find_template()
         # Whoever is in a stretch has the session, and leaves it; nobody enters it any more.
         session, self.session = self.session, ENDED
-        session.close()
-        self._recorder.end(self, session)
+        try:
+            self._noted = self.notes.facts()
+            if self.company is not None:
+                held, self._held_by = self.company.leave()
+                self._noted["held"] = min(held, self.notes.waited)
+            with suppress(Exception):  # an object of the app's that only looks like a route
+                self.template = self.find_template()
+        except Exception as fault:
+            session.fault = fault
+        finally:
+            session.close()
+            self._recorder.end(self, session)
 
     def _where(self) -> Frames:
         """The stack it is in: of what it waits in, or else of the thread that works for it."""
@@ -384,8 +389,13 @@ class Recording:
 
     def hook(self, wrap: Callable[[], None]) -> None:
         """Have ``wrap`` see to it that what it starts can be followed."""
-        if self._follows:
-            self._recorder.hook(wrap)
+        self._recorder.hook(wrap)
+
+    def disown(self) -> None:
+        """In a forked child, which is not the request, even if it returns through the app."""
+        self._open.clear()
+        self.ended = True
+        self.session = ENDED
 
     def abandon(self) -> None:
         """End it later: finalisers may interrupt anything, in any thread."""
@@ -448,6 +458,8 @@ _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
 def _after_fork() -> None:
     # What was in flight in the parent goes on there.
     for recorder in list(_recorders):
+        for recording in list(recorder._in_flight):
+            recording.disown()
         recorder._in_flight.clear()
         recorder._looking = False
 

@@ -9,6 +9,8 @@ from reqprof.record.engines.clock import now, unseen
 from reqprof.record.notes import frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reqprof.record.notes import Frames
     from reqprof.record.recorder import Recording
 
@@ -29,6 +31,7 @@ class Steps(Coroutine[Any, Any, Any]):
         self._recording: Recording | None = recording
         self._session = recording.session
         self._child = child
+        self._running = False
         self._send = unseen(coroutine.send)
         self._since = 0.0  # when it last began, or stopped, to run
         self._frames: Frames | None = None
@@ -38,6 +41,8 @@ class Steps(Coroutine[Any, Any, Any]):
             recording.notes.task_began()
 
     def send(self, value: Any) -> Any:
+        if self._running:  # a task that steps itself: for the coroutine to refuse
+            return self._send(value)
         stretch = self._begin()
         try:
             awaited = self._send(value)
@@ -49,6 +54,8 @@ class Steps(Coroutine[Any, Any, Any]):
 
     def throw(self, *error: Any) -> Any:
         throw = unseen(self._coroutine.throw)
+        if self._running:
+            return throw(*error)
         stretch = self._begin()
         try:
             awaited = throw(*error)
@@ -60,6 +67,9 @@ class Steps(Coroutine[Any, Any, Any]):
 
     def close(self) -> None:
         close = unseen(self._coroutine.close)
+        if self._running:
+            close()
+            return
         stretch = self._begin()
         try:
             close()
@@ -84,35 +94,49 @@ class Steps(Coroutine[Any, Any, Any]):
         return None if suspended is None else (suspended, since)
 
     def _begin(self) -> Any:
+        self._running = True
         recording = self._recording
-        if recording is None:
-            return None
-        if recording.ended:
+        if recording is None or recording.ended:
             # Nobody counts any more, and nothing of the request is to be kept alive.
-            self._forget()
+            self._recording = self._frames = None
             return None
+        self._note(self._resumed, recording)
+        return self._session.enter()
+
+    def _suspend(self, stretch: Any) -> None:
+        cpu = self._session.leave(stretch, 2)
+        self._running = False
+        if self._recording is not None:
+            self._note(self._suspended, self._recording)
+            self._note(self._paused, self._recording, stretch, cpu)
+
+    def _finish(self, stretch: Any) -> None:
+        cpu = self._session.leave(stretch, 2)
+        self._running = False
+        if self._recording is not None:
+            self._note(self._paused, self._recording, stretch, cpu)
+            if self._child:
+                self._recording.notes.done()
+            self._recording = self._frames = None
+
+    def _note(self, note: Callable[..., None], *what: Any) -> None:
+        """Note something, and see to it that a fault in that does not reach the app."""
+        try:
+            note(*what)
+        except Exception as error:
+            self._session.fault = error
+
+    def _resumed(self, recording: Recording) -> None:
         began = now()
         if self._frames is not None:
             recording.notes.wait(self._frames, began - self._since, child=self._child)
             self._frames = None
         self._since = began
-        return self._session.enter()
 
-    def _suspend(self, stretch: Any) -> None:
-        cpu = self._session.leave(stretch, 2)
-        if self._recording is not None:
-            self._frames = frames(self._coroutine)
-            self._pause(self._recording, stretch, cpu)
+    def _suspended(self, recording: Recording) -> None:
+        self._frames = frames(self._coroutine)
 
-    def _finish(self, stretch: Any) -> None:
-        cpu = self._session.leave(stretch, 2)
-        if self._recording is not None:
-            self._pause(self._recording, stretch, cpu)
-            if self._child:
-                self._recording.notes.done()
-            self._forget()
-
-    def _pause(self, recording: Recording, stretch: Any, cpu: float) -> None:
+    def _paused(self, recording: Recording, stretch: Any, cpu: float) -> None:
         stopped = now()
         ran = stopped - self._since
         self._since = stopped
@@ -121,13 +145,14 @@ class Steps(Coroutine[Any, Any, Any]):
         if stretch is not None and recording.company is not None:
             recording.company.step(ran, cpu)
 
-    def _forget(self) -> None:
-        self._recording = self._frames = None
-        self._session = ENDED
-
 
 class _Ended:
     """A session in which nothing happens any more."""
+
+    fault: Exception | None = None
+
+    def close(self) -> None:
+        return None
 
     def frames(self) -> Frames:
         return []

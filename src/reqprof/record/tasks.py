@@ -79,6 +79,8 @@ def _eager_factory(make_task: Function) -> Any:
 
 
 def _followed(coroutine: Any, context: Context | None) -> Any:
+    if type(coroutine) is Steps:  # a factory of the app's has called ours, which is called again
+        return coroutine
     recording = at_work(context)
     if recording is None or not _is(coroutine, Coroutine):
         return coroutine

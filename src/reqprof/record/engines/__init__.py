@@ -58,8 +58,8 @@ class Session(Protocol):
     def ran(self) -> float:
         """Seconds inside stretches."""
 
-    def cpu(self) -> float:
-        """CPU seconds that the threads used inside stretches."""
+    def cpu(self) -> float | None:
+        """CPU seconds that the threads used inside stretches; None if one had not ended."""
 
 
 class Engine(Protocol):

@@ -29,26 +29,26 @@ _get = unseen(getattr)
 
 def present() -> bool:
     """Whether anybody can have started a greenlet."""
-    return _MODULE in sys.modules
+    return sys.modules.get(_MODULE) is not None
 
 
 def here() -> int | None:
     """Which greenlet runs in this thread; None where there is no such thing."""
-    return id(sys.modules[_MODULE].getcurrent()) if _MODULE in sys.modules else None
+    return id(sys.modules[_MODULE].getcurrent()) if present() else None
 
 
-def enter(lane: Lane) -> None:
-    """The greenlet that runs begins a stretch."""
+def enter(lane: Lane) -> bool:
+    """The greenlet that runs begins a stretch; False where switches cannot be followed."""
     current = sys.modules[_MODULE].getcurrent()
     setattr(current, _LANE, lane)
-    _switches(current).enter()
+    return _switches(current).enter()
 
 
-def leave() -> None:
-    """The greenlet that runs ends its stretch."""
+def leave() -> bool:
+    """The greenlet that runs ends its stretch; False where switches were not followed."""
     current = sys.modules[_MODULE].getcurrent()
     setattr(current, _LANE, None)
-    _switches(current).leave()
+    return _switches(current).leave()
 
 
 class Adopted:
@@ -81,20 +81,25 @@ class _Switches:
         self._open = 0
         self._previous: Callable[[str, Any], object] | None = None
 
-    def enter(self) -> None:
+    def enter(self) -> bool:
         greenlet = sys.modules[_MODULE]
-        self._open += 1
         trace = greenlet.gettrace()
-        if trace is not self:
+        if self._open == 0 and trace is not self:
             self._previous = trace
             greenlet.settrace(self)
+            trace = self
+        self._open += 1
+        # Somebody who came meanwhile may well call us: we must not call them in turn.
+        return trace is self
 
-    def leave(self) -> None:
+    def leave(self) -> bool:
         greenlet = sys.modules[_MODULE]
         self._open -= 1
-        if self._open == 0 and greenlet.gettrace() is self:
+        ours = greenlet.gettrace() is self
+        if self._open == 0 and ours:
             greenlet.settrace(self._previous)
             self._previous = None
+        return ours
 
     def __call__(self, event: str, pair: tuple[Any, Any]) -> None:
         try:
@@ -118,40 +123,55 @@ def _switches(current: Any) -> _Switches:
 
 def _switch(origin: Any, target: Any) -> None:
     """The thread goes from one greenlet to another."""
-    left: Lane | None = _get(origin, _LANE, None)
-    entered: Lane | None = _get(target, _LANE, None)
+    left, entered = _lane(origin), _lane(target)
     if left is not None:
-        if entered is None and target.parent is origin and _adoptable(left.session, target):
+        if entered is None and target.parent is origin and _adoptable(target):
             entered = _adopt(left.session, target)
         left.session.show(None)
         _pause(left, origin)
-    if entered is not None and not entered.session.ended:
+    if entered is not None:
         _resume(entered, left, origin)
         entered.session.show(entered)
 
 
-def _adoptable(session: CprofileSession, child: Any) -> bool:
+def _lane(greenlet: Any) -> Lane | None:
+    """What a greenlet is recorded in; None where its request has ended."""
+    lane: Lane | None = _get(greenlet, _LANE, None)
+    if lane is None or not lane.session.ended:
+        return lane
+    lane.session.show(None)
+    setattr(greenlet, _LANE, None)
+    return None
+
+
+def _adoptable(child: Any) -> bool:
     """Whether a greenlet below one of the request works for it: gevent's loop works for all."""
     gevent = sys.modules.get("gevent.hub")
-    return not session.ended and not (gevent is not None and isinstance(child, gevent.Hub))
+    return gevent is None or not isinstance(child, gevent.Hub)
 
 
 def _adopt(session: CprofileSession, child: Any) -> Lane:
     """A greenlet that the request has made and switched to works for it."""
-    lane = session.new_lane()
-    lane.adopted = Adopted()
-    session.adopted.append(lane)
+    if session.idle:
+        lane = session.idle.pop()
+    else:
+        lane = session.new_lane()
+        lane.adopted = Adopted()
+        session.adopted.append(lane)
     setattr(child, _LANE, lane)
     return lane
 
 
 def _pause(lane: Lane, origin: Any) -> None:
     lane.cpu += cpu_now() - lane.cpu_began
+    lane.out = True
     if lane.adopted is not None:
         ran = now() - lane.ran_began
         lane.ran += ran
         lane.inside = False
         lane.adopted.end(origin.gr_frame, ran)
+        if origin.dead:
+            lane.session.idle.append(lane)  # all its calls have returned
 
 
 def _resume(lane: Lane, left: Lane | None, origin: Any) -> None:
@@ -160,6 +180,7 @@ def _resume(lane: Lane, left: Lane | None, origin: Any) -> None:
         lane.adopted.begin(origin.gr_frame.f_code if ours else None)
         lane.inside = True
         lane.ran_began = now()
+    lane.out = False
     lane.cpu_began = cpu_now()
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from _lsprof import Profiler
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.clock import unseen
 from reqprof.record.engines.lsprof import CprofileSession, Lane
+from reqprof.store.background import BACKGROUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +26,9 @@ _disable = unseen(Profiler.disable)
 def active() -> HookSession | None:
     """The session that records this thread at this moment."""
     hook = _hook()
-    return hook.session if type(hook) is Lane else None  # type: ignore[return-value]
+    if type(hook) is not Lane or hook.session.ended:
+        return None
+    return hook.session  # type: ignore[return-value]
 
 
 def _after_fork() -> None:
@@ -36,11 +40,29 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
+def _heal() -> Any:
+    """The thread's hook, once that of a session that has ended meanwhile is gone."""
+    hook = _hook()
+    if type(hook) is not Lane or not hook.session.ended:
+        return hook
+    sys.setprofile(None)
+    _put_away(hook)
+    return None
+
+
+def _put_away(lane: Lane) -> None:
+    """Switch a profiler off that is not its thread's hook any more.
+
+    That takes the calling thread's hook away, as its end would: so where it harms nobody.
+    """
+    BACKGROUND.submit(partial(_disable, lane), sys.maxsize)
+
+
 class HookSession(CprofileSession):
     """Records with ``Profiler.enable()``; never takes the hook of somebody else's profiler."""
 
     def __init__(self, *, builtins: bool, clock: str) -> None:
-        hook = _hook()
+        hook = _heal()
         if type(hook) is Lane:
             raise Unavailable("skipped_nested", "the thread was already recording a request")
         if hook is not None:
@@ -49,7 +71,7 @@ class HookSession(CprofileSession):
 
     def enter(self) -> Lane | None:
         try:
-            hook = _hook()
+            hook = _heal()
             if hook is not None:
                 if type(hook) is not Lane:
                     self.cut_short()
@@ -72,12 +94,14 @@ class HookSession(CprofileSession):
             if _hook() is lane:
                 _disable(lane)
             else:
-                # Somebody took the hook meanwhile, and may still be using it. Disabling ours
-                # would switch theirs off: finish() does that, on a thread where it harms nobody.
+                # Somebody took the hook meanwhile, and may still be using it.
                 self.cut_short()
+                _put_away(lane)
             cpu = self.left(lane)
         except Exception as error:
             self.fault = error
+            if _hook() is lane:
+                _disable(lane)
             return 0.0
         return cpu
 
@@ -89,8 +113,8 @@ class HookSession(CprofileSession):
             sys.setprofile(None)
 
     def finish(self) -> Stats:
-        # A profiler that was not switched off by itself would, when it goes, switch off another.
-        for lane in self.lanes():
-            if not lane.inside and _hook() is None:
+        # Those of greenlets were not switched off: see show().
+        for lane in self.adopted:
+            if _hook() is None:
                 _disable(lane)
         return super().finish()

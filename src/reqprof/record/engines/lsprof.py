@@ -38,6 +38,7 @@ class Lane(Profiler):
         "greenlets",
         "inside",
         "kept",
+        "out",
         "ran",
         "ran_began",
         "session",
@@ -51,6 +52,7 @@ class Lane(Profiler):
         self.taken = False  # somebody came between it and its thread
         self.inside = False  # its thread is in a stretch
         self.thread = 0  # which one is inside
+        self.out = False  # its greenlet is switched out
         self.greenlets = False  # switches of greenlets are followed meanwhile
         self.adopted: Adopted | None = None  # of a greenlet that was started inside the request
         self.kept: list[Any] | None = None  # what it held when the session ended during a stretch
@@ -96,6 +98,7 @@ class CprofileSession:
         self._timer = (time.thread_time_ns, 1e-9) if clock == "cpu" else ()
         self._lanes: dict[int, Any] = {}
         self.adopted: list[Lane] = []
+        self.idle: list[Lane] = []  # of adopted greenlets that have ended
 
     def enter(self) -> Any:
         raise NotImplementedError
@@ -120,8 +123,8 @@ class CprofileSession:
             lane.inside = False  # type: ignore[unreachable]
             return None
         lane.greenlets = greenlets.present()
-        if lane.greenlets:
-            greenlets.enter(lane)
+        if lane.greenlets and not greenlets.enter(lane):
+            self.cut_short()
         return lane
 
     def left(self, lane: Lane) -> float:
@@ -129,7 +132,8 @@ class CprofileSession:
         cpu = lane.end()
         lane.inside = False
         if lane.greenlets:
-            greenlets.leave()
+            if not greenlets.leave():
+                self.cut_short()
         elif greenlets.present():
             self.cut_short()  # they came just now, and nobody has followed them
         return cpu
@@ -168,7 +172,9 @@ class CprofileSession:
     def ran(self) -> float:
         return sum((lane.ran for lane in self._lanes.values()), 0.0)
 
-    def cpu(self) -> float:
+    def cpu(self) -> float | None:
+        if any(lane.kept is not None for lane in self.lanes()):
+            return None
         return sum((lane.cpu for lane in self.lanes()), 0.0)
 
     def finish(self) -> Stats:
@@ -181,14 +187,14 @@ class CprofileSession:
     def frames(self) -> Frames:
         running = sys._current_frames()
         for lane in self.lanes():
-            if lane.inside and lane.thread in running:
+            if lane.inside and not lane.out and lane.thread in running:
                 return _stack(running[lane.thread])
         return []
 
     def drop(self) -> None:
         # A pool thread that still runs, or a task in somebody's hands, may keep the session.
         self._lanes = {}
-        self.adopted = []
+        self.adopted, self.idle = [], []
 
 
 def _graft(stats: Stats, lane: Lane) -> None:

@@ -70,14 +70,16 @@ class _EventLane(Lane):
 def active() -> MonitoringSession | None:
     """The session that records this thread at this moment."""
     start = _start.callback
-    return None if start is _ignore else start.__self__.session  # type: ignore[attr-defined]
+    if start is _ignore or start.__self__.session.ended:  # type: ignore[attr-defined]
+        return None
+    return start.__self__.session  # type: ignore[attr-defined, no-any-return]
 
 
 class MonitoringSession(CprofileSession):
     """Records one request by events; switching from one session to another is a few stores."""
 
     def __init__(self, *, builtins: bool, clock: str) -> None:
-        if _start.callback is not _ignore:
+        if active() is not None:
             raise Unavailable("skipped_nested", "the thread was already recording a request")
         super().__init__(builtins=builtins, clock=clock)
         self.builtins = builtins
@@ -90,7 +92,8 @@ class MonitoringSession(CprofileSession):
     def enter(self) -> _EventLane | None:
         try:
             start = _start.callback
-            if start is not _ignore:
+            # A session that has ended meanwhile does not count: this one takes its place.
+            if start is not _ignore and not start.__self__.session.ended:  # type: ignore[attr-defined]
                 other = start.__self__  # type: ignore[attr-defined]
                 if other.session is not self:
                     self.meet(other)
