@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from reqprof.record.engines.monitoring import TOOL_IDS
 from reqprof.store import reader
 from reqprof.store.background import BACKGROUND
 
@@ -99,7 +100,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def still_on() -> list[object]:
     """What is left of the engine's hold on the interpreter."""
     monitoring = getattr(sys, "monitoring", None)
-    tools = [monitoring.get_tool(tool) for tool in (3, 4)] if monitoring else []
+    tools = [monitoring.get_tool(tool) for tool in TOOL_IDS] if monitoring else []
     return [hold for hold in (sys.getprofile(), *tools) if hold is not None]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.record.engines import Unavailable, cprofile
+from reqprof.record.engines.monitoring import TOOL_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -292,7 +293,7 @@ def test_a_users_profiler_from_before_keeps_ours_away() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with 3.12")
 class TestEvents:
     def events(self) -> list[int]:
-        return [MONITORING.get_events(t) for t in (3, 4) if MONITORING.get_tool(t) == "reqprof"]
+        return [MONITORING.get_events(t) for t in TOOL_IDS if MONITORING.get_tool(t) == "reqprof"]
 
     def test_they_are_on_while_a_session_is_in_flight_and_off_after(self) -> None:
         engine = cprofile.engine(builtins=False, clock="wall")
@@ -333,13 +334,13 @@ class TestEvents:
 
     def test_both_tool_ids_taken_means_no_session_and_no_harm(self) -> None:
         engine = cprofile.engine(builtins=True, clock="wall")
-        for tool in (3, 4):
+        for tool in TOOL_IDS:
             MONITORING.use_tool_id(tool, f"other {tool}")
         try:
-            with pytest.raises(Unavailable, match="tool ids 3 and 4"):
+            with pytest.raises(Unavailable, match="tool ids 3 to 5"):
                 engine.session()
         finally:
-            for tool in (3, 4):
+            for tool in TOOL_IDS:
                 MONITORING.free_tool_id(tool)
         assert record(recursion)
 
@@ -369,7 +370,7 @@ def test_a_forked_child_is_not_recorded_and_not_slowed() -> None:
     if child == 0:
         quiet = sys.getprofile() is None or sys.version_info < (3, 12)
         if MONITORING:
-            quiet = [MONITORING.get_tool(tool) for tool in (3, 4)] == [None, None]
+            quiet = [MONITORING.get_tool(tool) for tool in TOOL_IDS] == [None] * 3
         os._exit(0 if quiet else 1)
     session.leave(stretch)
     session.close()

@@ -682,7 +682,7 @@ class TestQuart:
         async def view(**values: Any) -> str:
             return repr(sorted(values))
 
-        async def abort(number: int) -> None:
+        async def abort(number: int) -> str:
             quart.abort(404)
 
         shops = quart.Blueprint("shops", __name__, url_prefix="/shops/<shop>")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.recording
 
-REQUESTS = 50  # to each path
+REQUESTS = 30  # to each path
 
 
 def check(

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 _is = unseen(isinstance)
 
 
+def unseen_so_far() -> set[str]:
+    """What has not been imported yet, and could not be wrapped."""
+    return {"anyio", "trio"} - sys.modules.keys()
+
+
 def hook() -> None:
     """Wrap what has been imported since the last time."""
     once(_hook_executors)

@@ -300,6 +300,7 @@ class Recording:
         self._recorder = recorder
         self._follows = recorder.settings.follow
         self._noted: dict[str, Any] = {}
+        self._missing = pools.unseen_so_far()
         self._stopped_at: Frames = []
         self._held_by: dict[str, float] = {}
         self.find_template: Callable[[], str | None] = lambda: None
@@ -359,6 +360,8 @@ class Recording:
         session, self.session = self.session, ENDED
         try:
             self._noted = self.notes.facts()
+            if self._missing != pools.unseen_so_far():
+                session.cut_short()  # imported meanwhile; what its threads did was not followed
             if self.company is not None:
                 held, self._held_by = self.company.leave()
                 self._noted["held"] = min(held, self.notes.waited)

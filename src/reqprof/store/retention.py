@@ -7,11 +7,14 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reqprof.store import naming
 from reqprof.store.format import MAGIC, SUFFIX
 from reqprof.store.index import FOLDER
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TEMPORARY = ".reqprof-"
 """How the name of a file begins that is still being written."""
@@ -196,7 +199,7 @@ def _size(files: list[_File]) -> int:
 def _has_trailer(path: str) -> bool:
     """Whether the file ends as reqprof's files do."""
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123  Python 3.12 keeps the parts of paths
             file.seek(-len(MAGIC), os.SEEK_END)
             return file.read() == MAGIC
     except OSError:

@@ -49,6 +49,7 @@ class Writer:
         template: str | naming.NameMaker | None = None,
     ) -> None:
         self.folder = folder
+        self._home = os.path.join(folder, "")  # noqa: PTH118
         self._retention = Retention(folder, caps)
         self._template = template
         self._lines = 0
@@ -101,35 +102,37 @@ class Writer:
             return {}
 
     def _place(self, data: bytes, request: Request, environ: Mapping[str, Any] | None) -> str:
-        temporary = self.folder / f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"
+        # Texts and not paths: Python 3.12 keeps each part of a path for good.
+        file_name = f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"
+        temporary = self._home + file_name
         raw = _open_private(temporary, os.O_EXCL)
         try:
             with BufferedWriter(raw) as file:
                 file.write(data)
             if self._template is None:
                 name = naming.name(request)
-                temporary.replace(self.folder / name)
+                os.replace(temporary, self._home + name)  # noqa: PTH105
             else:
                 name = self._take_name(temporary, request, environ)
         except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)  # noqa: PTH108
             raise
         return name
 
     def _take_name(
-        self, temporary: Path, request: Request, environ: Mapping[str, Any] | None
+        self, temporary: str, request: Request, environ: Mapping[str, Any] | None
     ) -> str:
         """Give the file its user-chosen name, or that name with the id where it is taken."""
         name = self._chosen_name(request, environ)
         # A link, unlike a rename, does not overwrite what has the name already.
         try:
-            os.link(temporary, self.folder / name)
+            os.link(temporary, self._home + name)
         except OSError:  # taken, or a file system that has no links
             name = naming.with_id(name, request)
-            temporary.replace(self.folder / name)
+            os.replace(temporary, self._home + name)  # noqa: PTH105
         else:
-            temporary.unlink()
+            os.unlink(temporary)  # noqa: PTH108
         return name
 
     def _chosen_name(self, request: Request, environ: Mapping[str, Any] | None) -> str:
@@ -145,7 +148,7 @@ class Writer:
         if not self._index or self._lines == _INDEX_LINES or self._index_pid != os.getpid():
             self._lines, self._index_pid = 0, os.getpid()
             self._index = f"{_plain(HOST)}-{self._index_pid}-{secrets.token_hex(4)}.jsonl".encode()
-        path = os.path.join(os.fsencode(self.folder / index.FOLDER), self._index)  # noqa: PTH118
+        path = os.path.join(os.fsencode(self._home + index.FOLDER), self._index)  # noqa: PTH118
         try:
             with _open_private(path, os.O_APPEND) as file:
                 whole = file.write(line) == len(line)
@@ -166,7 +169,7 @@ def _make_private(folder: Path) -> None:
         _set_mode(folder, 0o700)
 
 
-def _open_private(path: Path | bytes, flags: int) -> FileIO:
+def _open_private(path: str | bytes, flags: int) -> FileIO:
     flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     file = FileIO(os.open(path, flags, 0o600), "wb")
     _set_mode(file.fileno(), 0o600)

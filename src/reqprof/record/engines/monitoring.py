@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     Callback = Callable[..., object]
 
 _monitoring: Any = getattr(sys, "monitoring", None)  # absent on 3.11, where this is only imported
-_TOOL_IDS = (3, 4)  # the others are spoken for: debugger, coverage, profiler, optimizer
+# The others are spoken for: debugger, coverage, profiler. 5 is for optimizers, and nobody has been
+# seen to use it; Datadog's tools use 3 and 4.
+TOOL_IDS = (5, 4, 3)
 _REST_SECONDS = 0.1
 _TICK_SECONDS = 0.05
 _LINGER_TICKS = 20
@@ -284,7 +286,7 @@ def _busy(session: MonitoringSession) -> bool:
 
 
 def _take_tool() -> int:
-    for tool in _TOOL_IDS:
+    for tool in TOOL_IDS:
         if _monitoring.get_tool(tool) is None:
             try:
                 _monitoring.use_tool_id(tool, "reqprof")
@@ -293,7 +295,7 @@ def _take_tool() -> int:
             for event, callback in _CALLBACKS:
                 _monitoring.register_callback(tool, event, callback)
             return tool
-    raise Unavailable("skipped_tools", "both sys.monitoring tool ids 3 and 4 are in use")
+    raise Unavailable("skipped_tools", "the sys.monitoring tool ids 3 to 5 are all in use")
 
 
 def _give_back(tool: int) -> None:
