@@ -234,7 +234,8 @@ def test_follow_false_sets_no_context_variable(profiles: Profiles) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append([variable.name for variable in contextvars.copy_context()])
 
-    serve(ProfilerMiddleware(app, profiles.folder, follow=False))
+    middleware = ProfilerMiddleware(app, profiles.folder, follow=False)
+    contextvars.Context().run(serve, middleware)  # not the one in which other tests left theirs
     assert "reqprof_request" not in seen[0]
 
 

@@ -610,7 +610,7 @@ class TestFaultyEngine:
         monkeypatch.setattr(cprofile.CprofileEngine, "session", self.fail)
         self.check(service, profiles, "failed_begin", caplog)
 
-    @pytest.mark.parametrize("step", ["begin", "end"])
+    @pytest.mark.parametrize("step", ["lane", "left"])
     def test_that_stumbles_in_a_stretch(
         self,
         service: Service,
@@ -621,7 +621,7 @@ class TestFaultyEngine:
         no_more: Callable[[], None],
     ) -> None:
         service(work, profiles.folder)  # the self-test is done
-        monkeypatch.setattr(lsprof.Lane, step, self.fail)
+        monkeypatch.setattr(lsprof.CprofileSession, step, self.fail)
         self.check(service, profiles, "failed_stats", caplog)
         monkeypatch.undo()
         no_more()

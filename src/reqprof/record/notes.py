@@ -61,9 +61,6 @@ class Notes:
         """A child task or a job has ended."""
         self._done.step()
 
-    def task_ran(self, seconds: float) -> None:
-        self.tasks_ran += seconds
-
     def wait(self, frames: Frames, seconds: float, *, child: bool = False) -> None:
         """The request, or a child task of it, was suspended in ``frames``."""
         if child:
@@ -79,7 +76,10 @@ class Notes:
             if len(by_stack) >= MAX_PLACES:
                 stack, frames = (), []
             waits = by_stack.setdefault(stack, _Waits(frames))
-        waits.add(seconds)
+        waits.count += 1
+        waits.seconds += seconds
+        if seconds > waits.longest:
+            waits.longest = seconds
 
     def call(self, function: Callable[..., object], wall: float, cpu: float) -> None:
         """A pool thread, this one, has called ``function`` for the request."""
@@ -127,12 +127,6 @@ class _Waits:
         self.count = 0
         self.seconds = self.longest = 0.0
 
-    def add(self, seconds: float) -> None:
-        self.count += 1
-        self.seconds += seconds
-        if seconds > self.longest:
-            self.longest = seconds
-
 
 class _Calls:
     """The calls of one function by one pool thread."""
@@ -160,7 +154,7 @@ def frames(awaited: Any) -> Frames:
     # Runs in a stretch where a task starts eagerly: no call here that a profile would show.
     found: Frames = []
     for _ in range(_MAX_DEPTH):
-        kind = type(awaited)
+        kind = awaited.__class__
         if kind is CoroutineType:
             code, frame, inner = awaited.cr_code, awaited.cr_frame, awaited.cr_await
         elif kind is GeneratorType:

@@ -9,8 +9,6 @@ from reqprof.record.engines.clock import now, unseen
 from reqprof.record.notes import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reqprof.record.notes import Frames
     from reqprof.record.recorder import Recording
 
@@ -100,48 +98,45 @@ class Steps(Coroutine[Any, Any, Any]):
             # Nobody counts any more, and nothing of the request is to be kept alive.
             self._recording = self._frames = None
             return None
-        self._note(self._resumed, recording)
+        # A fault in what is noted costs the profile, and is not the app's to know.
+        try:
+            began = now()
+            if self._frames is not None:
+                recording.notes.wait(self._frames, began - self._since, child=self._child)
+                self._frames = None
+            self._since = began
+        except Exception as error:
+            self._session.fault = error
         return self._session.enter()
 
     def _suspend(self, stretch: Any) -> None:
         cpu = self._session.leave(stretch, 2)
         self._running = False
         if self._recording is not None:
-            self._note(self._suspended, self._recording)
-            self._note(self._paused, self._recording, stretch, cpu)
+            try:
+                self._frames = frames(self._coroutine)
+                self._pause(self._recording, stretch, cpu)
+            except Exception as error:
+                self._session.fault = error
 
     def _finish(self, stretch: Any) -> None:
         cpu = self._session.leave(stretch, 2)
         self._running = False
         if self._recording is not None:
-            self._note(self._paused, self._recording, stretch, cpu)
-            if self._child:
-                self._recording.notes.done()
+            try:
+                self._pause(self._recording, stretch, cpu)
+                if self._child:
+                    self._recording.notes.done()
+            except Exception as error:
+                self._session.fault = error
             self._recording = self._frames = None
 
-    def _note(self, note: Callable[..., None], *what: Any) -> None:
-        """Note something, and see to it that a fault in that does not reach the app."""
-        try:
-            note(*what)
-        except Exception as error:
-            self._session.fault = error
-
-    def _resumed(self, recording: Recording) -> None:
-        began = now()
-        if self._frames is not None:
-            recording.notes.wait(self._frames, began - self._since, child=self._child)
-            self._frames = None
-        self._since = began
-
-    def _suspended(self, recording: Recording) -> None:
-        self._frames = frames(self._coroutine)
-
-    def _paused(self, recording: Recording, stretch: Any, cpu: float) -> None:
+    def _pause(self, recording: Recording, stretch: Any, cpu: float) -> None:
         stopped = now()
         ran = stopped - self._since
         self._since = stopped
         if self._child:
-            recording.notes.task_ran(ran)
+            recording.notes.tasks_ran += ran
         if stretch is not None and recording.company is not None:
             recording.company.step(ran, cpu)
 

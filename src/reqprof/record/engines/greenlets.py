@@ -32,9 +32,9 @@ def present() -> bool:
     return sys.modules.get(_MODULE) is not None
 
 
-def here() -> int | None:
-    """Which greenlet runs in this thread; None where there is no such thing."""
-    return id(sys.modules[_MODULE].getcurrent()) if present() else None
+def here() -> int:
+    """Which greenlet runs in this thread."""
+    return id(sys.modules[_MODULE].getcurrent())
 
 
 def enter(lane: Lane) -> bool:

@@ -80,7 +80,6 @@ class HookSession(CprofileSession):
                 return None
             lane: Lane | None = self.lane()
             if lane is not None:
-                lane.begin()
                 lane.enable(subcalls=True, builtins=self._builtins)
         except Exception as error:
             self.fault = error

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CLOCKS = ("wall", "cpu")
 
 _thread = unseen(get_ident)
+_modules = sys.modules
 
 _HOME = str(Path(reqprof.__file__).parent) + "/"
 
@@ -63,16 +64,6 @@ class Lane(Profiler):
         # function. It can record nothing then.
         self.taken = True
 
-    def begin(self) -> None:
-        self.cpu_began = cpu_now()
-        self.ran_began = now()
-
-    def end(self) -> float:
-        self.ran += now() - self.ran_began
-        cpu = cpu_now() - self.cpu_began
-        self.cpu += cpu
-        return cpu
-
     def keep(self) -> None:
         """Hold on to what is recorded by now, whatever its thread goes on to do."""
         # A collection that runs Python code would let that thread change what is being read.
@@ -110,8 +101,10 @@ class CprofileSession:
         """This thread's lane, about to be entered; None where the session has ended."""
         if self.ended:
             return None
-        thread = _thread()
-        who = greenlets.here() or thread
+        thread = who = _thread()
+        switches = "greenlet" in _modules and greenlets.present()
+        if switches:
+            who = greenlets.here()
         lane = self._lanes.get(who)
         if lane is None:
             lane = self._lanes[who] = self.new_lane()
@@ -122,19 +115,23 @@ class CprofileSession:
         if self.ended:  # by another thread, just now
             lane.inside = False  # type: ignore[unreachable]
             return None
-        lane.greenlets = greenlets.present()
-        if lane.greenlets and not greenlets.enter(lane):
+        lane.greenlets = switches
+        if switches and not greenlets.enter(lane):
             self.cut_short()
+        lane.cpu_began = cpu_now()
+        lane.ran_began = now()
         return lane
 
     def left(self, lane: Lane) -> float:
         """This thread has left its lane; returns the CPU seconds of the stretch."""
-        cpu = lane.end()
+        lane.ran += now() - lane.ran_began
+        cpu = cpu_now() - lane.cpu_began
+        lane.cpu += cpu
         lane.inside = False
         if lane.greenlets:
             if not greenlets.leave():
                 self.cut_short()
-        elif greenlets.present():
+        elif "greenlet" in _modules and greenlets.present():
             self.cut_short()  # they came just now, and nobody has followed them
         return cpu
 

@@ -106,7 +106,6 @@ class MonitoringSession(CprofileSession):
                 return None
             if not _events.on:
                 _events.wake()
-            lane.begin()
             _throw.callback = lane.throw
             _return.callback = lane.return_
             _call.callback = lane.call
