@@ -328,12 +328,12 @@ class TestWaits:
         request, timeline = request_of(profiles), timeline_of(profiles)
         assert request.waited is not None
         assert request.ran + request.waited == pytest.approx(request.total)
-        assert 0.07 <= request.waited < request.total
+        assert 0.06 <= request.waited < request.total
         by_place = {tuple(place[2] for place in wait.stack): wait for wait in timeline.waits}
         queried = by_place["app", "query", "sleep"]
         assert queried.count == 3
-        assert queried.seconds >= 0.06
-        assert queried.longest >= 0.02
+        assert queried.seconds >= 0.05
+        assert queried.longest >= 0.015
         assert not queried.child
         assert by_place["app", "sleep"].count == 1
         lines = [place[3] - place[1] for place in queried.stack[:2]]
@@ -365,9 +365,9 @@ class TestWaits:
         serve(ProfilerMiddleware(app, profiles.folder))
         request, timeline = request_of(profiles), timeline_of(profiles)
         assert request.tasks == 2
-        assert request.tasks_waited >= 0.06
+        assert request.tasks_waited >= 0.05
         assert request.waited is not None
-        assert request.waited < 0.06
+        assert request.waited < request.tasks_waited
         assert sum(w.seconds for w in timeline.waits if w.child) == pytest.approx(
             request.tasks_waited
         )
@@ -518,5 +518,5 @@ def test_a_background_task_does_not_lengthen_the_duration_and_a_stream_does(
     serve(ProfilerMiddleware(app, profiles.folder))
     request = request_of(profiles)
     assert request.first_byte is not None
-    assert 0.02 <= request.first_byte < request.duration - 0.015
-    assert 0.04 <= request.duration <= request.total - 0.05
+    assert 0.015 <= request.first_byte < request.duration - 0.01
+    assert 0.03 <= request.duration <= request.total - 0.04

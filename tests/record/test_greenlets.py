@@ -50,7 +50,7 @@ def execute() -> int:
 
     leaf()
     busy(0.002)
-    await_only(asyncio.sleep(0.02))
+    await_only(asyncio.sleep(0.2))
     fetch()
     return 3
 
@@ -58,7 +58,7 @@ def execute() -> int:
 def fetch() -> None:
     from sqlalchemy.util import await_only
 
-    await_only(asyncio.sleep(0.01))
+    await_only(asyncio.sleep(0.1))
     leaf()
 
 
@@ -106,13 +106,13 @@ def test_the_time_that_a_greenlet_waits_is_waited_and_not_ran(
     request = profile.request
     assert request is not None
     assert request.waited is not None
-    assert request.waited >= 0.03
+    assert request.waited >= 0.25
     rows = {function[2]: row for function, row in profile.stats.items()}
     assert sum(row[2] for row in rows.values()) <= request.ran
     # Nothing in the table has the seconds of the sleep, and execute has its own busy time whole.
-    assert 0.002 <= rows["execute"][3] < 0.02
-    assert rows[SWITCH][2] < 0.01
-    assert rows["fetch"][3] < 0.01
+    assert 0.002 <= rows["execute"][3] < 0.15
+    assert rows[SWITCH][2] < 0.1
+    assert rows["fetch"][3] < 0.1
 
 
 def test_interleaved_requests_keep_their_greenlets_apart(
