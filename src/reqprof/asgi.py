@@ -119,7 +119,7 @@ class _Exchange:
                 return True
         if kind == "http.response.start" or kind == "websocket.http.response.start":
             recording.status = message["status"]
-            self._match = route.django_match(_frame().f_back)
+            self._match = route.open_match(_frame().f_back)
         elif kind == "websocket.accept":
             recording.status = 101
             recording.first_byte()

@@ -109,7 +109,7 @@ class _Exchange:
             self.recording.status = int(status[:3])
         except (TypeError, ValueError):
             pass  # the server's to complain about
-        self._match = route.flask_match(self._environ) or route.django_match(_frame().f_back)
+        self._match = route.flask_match(self._environ) or route.open_match(_frame().f_back)
         server_write = self._start_response(status, *rest, **named)
 
         def write(data: bytes) -> object:

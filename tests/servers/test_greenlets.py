@@ -70,7 +70,7 @@ def test_under_eventlet_the_app_is_served_and_nothing_recorded(
         cwd=ROOT,
         # Its own DNS does not load where trio is installed.
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "EVENTLET_NO_GREENDNS": "yes"},
-        timeout=120,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr.decode()
     told = json.loads(done.stdout)

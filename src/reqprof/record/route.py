@@ -183,7 +183,3 @@ def _pyramid_pattern(mapper: Any, path: str) -> str | None:
             if not route.predicates:
                 break
     return "/" + patterns.pop().lstrip("/") if len(patterns) == 1 else None
-
-
-# The name under which the doors know it.
-django_match = open_match

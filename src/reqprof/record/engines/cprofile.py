@@ -45,9 +45,7 @@ def engine(*, builtins: bool, clock: str) -> Engine:
     """This Python's engine, after a self-test. Raises :exc:`Unavailable` where that fails."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise Unavailable("skipped_free_threaded", "free-threaded Python cannot be recorded yet")
-    patcher = sys.modules.get("eventlet.patcher")
-    if patcher is not None and patcher.is_monkey_patched("thread"):
-        raise Unavailable("skipped_eventlet", "eventlet's green threads cannot be told apart")
+    _refuse_eventlet()
     return CprofileEngine(_Kind, builtins=builtins, clock=clock)
 
 
@@ -63,6 +61,7 @@ class CprofileEngine:
         self._python_cost, self._c_cost = _calibrate(kind)  # type: ignore[arg-type]
 
     def session(self) -> CprofileSession:
+        _refuse_eventlet()  # which may have come after the engine
         session = self._kind(builtins=self.builtins, clock=self.clock)
         session.watch()
         return session
@@ -71,6 +70,12 @@ class CprofileEngine:
         c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
         calls = sum(row[1] for row in stats.values())
         return (calls - c_calls) * self._python_cost + c_calls * self._c_cost
+
+
+def _refuse_eventlet() -> None:
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and patcher.is_monkey_patched("thread"):
+        raise Unavailable("skipped_eventlet", "eventlet's green threads cannot be told apart")
 
 
 @cache
