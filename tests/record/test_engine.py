@@ -184,6 +184,28 @@ def test_threads_at_once_each_hold_their_own_work() -> None:
         assert [name for name in names if name.startswith("only_")] == [f"only_{number}"]
 
 
+def test_the_frames_that_leave_is_called_from_are_told_as_returned() -> None:
+    """What stays open in the profiler piles up, one or more for each step of a coroutine."""
+
+    def stretch_of(session: Any) -> None:
+        leave_below(session, session.enter())
+
+    def leave_below(session: Any, stretch: Any) -> None:
+        session.leave(stretch, 2)
+
+    session = cprofile.engine(builtins=True, clock="wall").session()
+    for _ in range(50):
+        stretch_of(session)
+    session.close()
+    found = {
+        entry.code.co_name: entry.callcount
+        for entry in session.lanes()[0].entries()  # type: ignore[attr-defined]
+        if not isinstance(entry.code, str)
+    }
+    assert found["leave"] == 100 or found["leave_below"] == found["leave"] == 50
+    session.drop()
+
+
 def test_one_session_in_many_stretches_switched_against_another() -> None:
     engine = cprofile.engine(builtins=True, clock="wall")
     sessions = [engine.session(), engine.session()]

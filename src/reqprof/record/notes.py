@@ -48,14 +48,13 @@ class Notes:
         self._childrens: dict[tuple[int, ...], _Waits] = {}
         # By function and thread, so that each is one thread's to change.
         self._calls: dict[tuple[Function, str, int], _Calls] = {}
-        self._tasks, self._began, self._done = _Counter(), _Counter(), _Counter()
+        self._tasks, self._jobs, self._done = _Counter(), _Counter(), _Counter()
 
     def task_began(self) -> None:
         self._tasks.step()
-        self._began.step()
 
     def job_began(self) -> None:
-        self._began.step()
+        self._jobs.step()
 
     def done(self) -> None:
         """A child task or a job has ended."""
@@ -93,15 +92,15 @@ class Notes:
     def facts(self) -> dict[str, Any]:
         """What the request's facts say of all this. Once, at the end."""
         calls = list(self._calls.values())
-        done, began = self._done.read(), self._began.read()
+        tasks, jobs, done = self._tasks.read(), self._jobs.read(), self._done.read()
         return {
-            "tasks": self._tasks.read(),
+            "tasks": tasks,
             "tasks_ran": self.tasks_ran,
             "tasks_waited": self.tasks_waited,
-            "jobs": sum(call.count for call in calls),
+            "jobs": jobs,
             "jobs_ran": sum(call.wall for call in calls),
             "jobs_cpu": sum(call.cpu for call in calls),
-            "left_running": max(0, began - done),
+            "left_running": max(0, tasks + jobs - done),
         }
 
     def timeline(self, held_by: dict[str, float], stopped_at: Frames) -> Timeline:

@@ -80,15 +80,16 @@ class _Job:
         # The context of this thread may be nobody's: what it has others do must find the request.
         token = follow(recording)
         wall, cpu = now(), cpu_now()
-        notes.job_began()
         stretch = session.enter()
+        if stretch is not None:  # or else it is part of another job, or of the request's own work
+            notes.job_began()
         try:
             return function(*args, **named)
         finally:
             session.leave(stretch)
             unfollow(token)
-            notes.done()
             if stretch is not None and not recording.ended:
+                notes.done()
                 try:
                     notes.call(function, now() - wall, cpu_now() - cpu)
                 except Exception as error:
