@@ -636,7 +636,7 @@ class Soak:
         if sys.getprofile() is not None:
             told.append("a profile hook stays on")
         monitoring: Any = getattr(sys, "monitoring", None)
-        for tool in (3, 4) if monitoring else ():
+        for tool in (3, 4, 5) if monitoring else ():
             if monitoring.get_tool(tool) is not None:
                 told.append(f"tool {tool} of sys.monitoring stays taken")
         return told

@@ -213,9 +213,9 @@ TAKE_OURS = {"cProfile", "sys.setprofile", "threading.setprofile"}
 """What needs a thread's profile hook for itself, on Python 3.11."""
 
 if MONITORING is not None:
-    for _tool in (0, 2, 5):
+    for _tool in (0, 2, 3):
         HOOKS[f"sys.monitoring as tool {_tool}"] = monitoring(_tool)
-    HOOKS["sys.monitoring, each function once"] = monitoring(5, once=True)
+    HOOKS["sys.monitoring, each function once"] = monitoring(3, once=True)
 if sys.version_info >= (3, 14):
     HOOKS["bdb by sys.monitoring"] = monitoring_debugger
 
