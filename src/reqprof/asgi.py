@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from reqprof.record.options import Options
-    from reqprof.record.recorder import Recording
+    from reqprof.record.recording import Recording
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -77,8 +77,8 @@ class ProfilerMiddleware(start.Door):
             recording.find_template = partial(exchange.template, scope)
             recording.company = Company(recording.request.id)
             if recording.follows():
-                recording.hook(pools.hook)
-                recording.hook(tasks.hook)
+                recorder.hook(pools.hook)
+                recorder.hook(tasks.hook)
                 token = follow(recording)
             recording.steps = Steps(self._call(scope, receive, exchange.send), recording)
             await recording.steps

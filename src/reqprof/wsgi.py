@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from reqprof.record.options import Options
-    from reqprof.record.recorder import Recording
+    from reqprof.record.recording import Recording
 
     Environ = dict[str, Any]
     Write = Callable[[bytes], object]

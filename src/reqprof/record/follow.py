@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context, Token
 
-    from reqprof.record.recorder import Recording
+    from reqprof.record.recording import Recording
 
 # Of a context: the request that it works for; False where it works for the server again.
 _request: ContextVar[Recording | Literal[False] | None] = ContextVar(

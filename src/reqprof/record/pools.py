@@ -20,7 +20,7 @@ from reqprof.record.follow import at_work, follow, once, unfollow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqprof.record.recorder import Recording
+    from reqprof.record.recording import Recording
 
     Function = Callable[..., Any]
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 _is = unseen(isinstance)
 
 
-def unseen_so_far() -> set[str]:
+def unseen_so_far() -> list[str]:
     """What has not been imported yet, and could not be wrapped."""
-    return {"anyio", "trio"} - sys.modules.keys()
+    return [name for name in ("anyio", "trio") if name not in sys.modules]
 
 
 def hook() -> None:
@@ -49,10 +49,8 @@ def _hook_executors() -> None:
 
     @functools.wraps(submit)
     def followed_submit(self: Any, function: Function, /, *args: Any, **named: Any) -> Any:
-        recording = at_work()
-        if recording is not None and not _pickles(self):
-            function = _Job(function, recording)
-        return submit(self, function, *args, **named)
+        job = function if _pickles(self) else _counted(function)
+        return submit(self, job, *args, **named)
 
     ThreadPoolExecutor.submit = followed_submit  # type: ignore[method-assign]
 
@@ -63,6 +61,12 @@ def _pickles(executor: object) -> bool:
         return False
     module: Any = sys.modules["concurrent.futures.interpreter"]
     return _is(executor, module.InterpreterPoolExecutor)
+
+
+def _counted(function: Function) -> Function:
+    """``function``, which another thread will call, counted for the request at work, if any."""
+    recording = at_work()
+    return function if recording is None else _Job(function, recording)
 
 
 class _Job:
@@ -105,9 +109,7 @@ def _hook_anyio(module: str, backend: str) -> None:
 
     @functools.wraps(run_sync)
     def followed_run_sync(cls: Any, function: Function, *args: Any, **named: Any) -> Any:
-        recording = at_work()
-        job = function if recording is None else _Job(function, recording)
-        return run_sync(cls, job, *args, **named)
+        return run_sync(cls, _counted(function), *args, **named)
 
     kind.run_sync_in_worker_thread = classmethod(followed_run_sync)
 
@@ -118,8 +120,6 @@ def _hook_trio() -> None:
 
     @functools.wraps(run_sync)
     def followed_run_sync(function: Function, *args: Any, **named: Any) -> Any:
-        recording = at_work()
-        job = function if recording is None else _Job(function, recording)
-        return run_sync(job, *args, **named)
+        return run_sync(_counted(function), *args, **named)
 
     to_thread.run_sync = followed_run_sync  # type: ignore[attr-defined]

@@ -8,33 +8,27 @@ import platform
 import re
 import secrets
 import sys
-import threading
 import time
 import weakref
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from reqprof.model import Request
-from reqprof.record import pools, route
+from reqprof.record import pools
 from reqprof.record.counters import Counters, told
 from reqprof.record.engines import Unavailable, cprofile
-from reqprof.record.engines.clock import now
-from reqprof.record.notes import Notes
 from reqprof.record.options import MAX_QUEUE, Settings
+from reqprof.record.recording import Recording
 from reqprof.record.rules import Sampling
-from reqprof.record.steps import ENDED, Steps
 from reqprof.store.background import BACKGROUND
 from reqprof.store.writer import HOST, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from reqprof.model import Stats, Timeline
-    from reqprof.record.company import Company
+    from reqprof.model import Stats
     from reqprof.record.engines import Engine, Session
-    from reqprof.record.notes import Frames
     from reqprof.store.naming import NameMaker
 
     Finished = Callable[[Stats, Request], None]
@@ -184,7 +178,9 @@ class Recorder:
         if BACKGROUND.backlog >= MAX_QUEUE:
             self.counters.trouble("skipped_backlog", "the writer is behind; requests go unprofiled")
             return None
-        recording = Recording(self, request, len(self._in_flight))
+        recording = Recording(
+            request, len(self._in_flight), self.end, self.fault, follow=self.settings.follow
+        )
         self._in_flight.add(recording)
         if self._most is not None and len(self._in_flight) > self._most:
             # Counted after joining, so that two that come together cannot both slip through.
@@ -272,168 +268,6 @@ class Recorder:
             clock=engine.clock,
             interrupted=session.interrupted(),
         )
-
-
-class Recording:
-    """One request while it is profiled; its door tells it what happens.
-
-    ``enter`` and ``leave`` are the session's: see :class:`reqprof.record.engines.Session`.
-    """
-
-    session: Session = ENDED
-    ended = False
-    suspends = False  # an async request: time outside its stretches is waiting
-    environ: Mapping[str, Any] | None = None  # for a filename_format that is a callable
-    exception: str | None = None
-    template: str | None = None  # the route, where a framework named it
-    partial = False
-    steps: Steps | None = None  # of an async request
-    company: Company | None = None  # of an async request
-
-    def __init__(self, recorder: Recorder, request: Request, neighbours: int) -> None:
-        self.request = request
-        self.neighbours = neighbours
-        self.status: int | None = None
-        self.thread = threading.current_thread().name
-        self.total = 0.0
-        self.notes = Notes()
-        self._recorder = recorder
-        self._follows = recorder.settings.follow
-        self._noted: dict[str, Any] = {}
-        self._missing = pools.unseen_so_far()
-        self._stopped_at: Frames = []
-        self._held_by: dict[str, float] = {}
-        self.find_template: Callable[[], str | None] = lambda: None
-        self._began = time.perf_counter()
-        self._first: float | None = None
-        self._last: float | None = None
-        self._open = [True]
-
-    # In a stretch: nothing that a profile would show.
-    def first_byte(self) -> None:
-        """The response begins now, unless it has begun."""
-        if self._first is None:
-            self._first = now()
-
-    def last_byte(self) -> None:
-        """The response ends now, unless it has ended."""
-        if self._last is None:
-            self._last = now()
-
-    def end(self, error: BaseException | None = None) -> None:
-        """The app is done with the request. Only the first call counts."""
-        try:
-            if self._close():
-                if error is not None:
-                    self.exception = type(error).__name__
-                self._hand_over()
-        except Exception as fault:
-            self._recorder.fault("failed_end", fault)
-
-    def stop(self) -> None:
-        """It runs on, and what it has done so far is to be stored. From any thread."""
-        try:
-            stopped_at = self._where()
-            if self._close():
-                self.partial = True
-                self._stopped_at = stopped_at
-                suspended = None if self.steps is None else self.steps.waiting()
-                if suspended is not None:
-                    frames, since = suspended
-                    self.notes.wait(frames, max(0.0, time.perf_counter() - since))
-                self._hand_over()
-        except Exception as fault:
-            self._recorder.fault("failed_end", fault)
-
-    def _close(self) -> bool:
-        """Whether this call has ended it."""
-        try:
-            self._open.pop()  # atomic: a closing server, a finaliser and a look may meet here
-        except IndexError:
-            return False
-        self.total = time.perf_counter() - self._began
-        self.ended = True
-        return True
-
-    def _hand_over(self) -> None:
-        # Whoever is in a stretch has the session, and leaves it; nobody enters it any more.
-        session, self.session = self.session, ENDED
-        try:
-            self._noted = self.notes.facts()
-            if self._missing != pools.unseen_so_far():
-                session.cut_short()  # imported meanwhile; what its threads did was not followed
-            if self.company is not None:
-                held, self._held_by = self.company.leave()
-                self._noted["held"] = min(held, self.notes.waited)
-            with suppress(Exception):  # an object of the app's that only looks like a route
-                self.template = self.find_template()
-        except Exception as fault:
-            session.fault = fault
-        finally:
-            session.close()
-            self._recorder.end(self, session)
-
-    def _where(self) -> Frames:
-        """The stack it is in: of what it waits in, or else of the thread that works for it."""
-        suspended = None if self.steps is None else self.steps.waiting()
-        return self.session.frames() if suspended is None else suspended[0]
-
-    def age(self) -> float:
-        """Seconds since it began."""
-        return time.perf_counter() - self._began
-
-    def streams(self) -> bool:
-        """Whether it may well go on for hours: a websocket, or a response that has begun."""
-        return self.request.kind == "websocket" or self._first is not None
-
-    def follows(self) -> bool:
-        """Whether what it starts counts for it."""
-        return self._follows and not self.ended
-
-    def hook(self, wrap: Callable[[], None]) -> None:
-        """Have ``wrap`` see to it that what it starts can be followed."""
-        self._recorder.hook(wrap)
-
-    def disown(self) -> None:
-        """In a forked child, which is not the request, even if it returns through the app."""
-        self._open.clear()
-        self.ended = True
-        self.session = ENDED
-
-    def abandon(self) -> None:
-        """End it later: finalisers may interrupt anything, in any thread."""
-        if self._open:
-            BACKGROUND.submit(self.end, sys.maxsize)
-
-    def seen(self, store_path: bool) -> dict[str, Any]:
-        """The facts that this request's end has shown."""
-        last = self.total if self._last is None else self._last - self._began
-        path = self.request.path
-        status = self.status
-        guess = route.guess(path) if path is not None and store_path else None
-        return {
-            "path": path if store_path else None,
-            "route": guess if self.template is None else self.template,
-            "guessed": self.template is None,
-            "status": status if type(status) is int and 0 < status < 1000 else None,
-            "exception": self.exception,
-            "duration": last,
-            "first_byte": None if self._first is None else self._first - self._began,
-            "total": self.total,
-            "partial": self.partial,
-            "waited": min(self.notes.waited, self.total) if self.suspends else None,
-            **self._noted,
-        }
-
-    def timeline(self) -> Timeline:
-        """What its table cannot hold."""
-        return self.notes.timeline(self._held_by, self._stopped_at)
-
-    def forget(self) -> None:
-        """Keep nothing large: a task or a thread that outlived the request may keep this."""
-        self.environ = self.steps = self.company = None
-        self.find_template = lambda: None
-        self.notes = Notes()
 
 
 def _forget(recording: Recording, session: Session) -> None:

@@ -10,7 +10,7 @@ from reqprof.record.notes import frames
 
 if TYPE_CHECKING:
     from reqprof.record.notes import Frames
-    from reqprof.record.recorder import Recording
+    from reqprof.record.recording import Recording
 
 _attribute = unseen(getattr)
 

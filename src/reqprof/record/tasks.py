@@ -20,10 +20,7 @@ from reqprof.record.follow import at_work, once
 from reqprof.record.steps import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextvars import Context
-
-    from reqprof.record.recorder import Recording
+    from collections.abc import Callable, Mapping
 
     Function = Callable[..., Any]
 
@@ -59,8 +56,7 @@ class _Factory:
         self._factory = factory or _plain_task
 
     def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
-        context = options["context"] if "context" in options else None  # noqa: SIM401
-        return self._factory(loop, _followed(coroutine, context), **options)
+        return self._factory(loop, _followed(coroutine, options), **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._factory, name)
@@ -70,15 +66,16 @@ def _eager_factory(make_task: Function) -> Any:
     # Built anew and not wrapped: anyio knows an eager factory by its code, and takes what makes the
     # tasks from its closure.
     def make_followed(coroutine: Any, **options: Any) -> Any:
-        context = options["context"] if "context" in options else None  # noqa: SIM401
-        return make_task(_followed(coroutine, context), **options)
+        return make_task(_followed(coroutine, options), **options)
 
     factory: Any = asyncio.create_eager_task_factory(make_followed)  # type: ignore[attr-defined]
     factory.follows_reqprof = True
     return factory
 
 
-def _followed(coroutine: Any, context: Context | None) -> Any:
+def _followed(coroutine: Any, options: Mapping[str, Any]) -> Any:
+    """What a new task is to run; ``options`` may name the context that it will run in."""
+    context = options["context"] if "context" in options else None  # noqa: SIM401
     if type(coroutine) is Steps:  # a factory of the app's has called ours, which is called again
         return coroutine
     recording = at_work(context)
@@ -119,11 +116,10 @@ def _with_task(start: Function) -> Function:
 
     @functools.wraps(start)
     def followed_start(self: Any, function: Function, *args: Any, name: object = None) -> Any:
-        recording = at_work()
-        if recording is None:
+        if at_work() is None:
             return start(self, function, *args, name=name)
         name = function if name is None else name
-        return start(self, _Stepped(function, recording), *args, name=name)
+        return start(self, _Stepped(function), *args, name=name)
 
     return followed_start
 
@@ -131,15 +127,11 @@ def _with_task(start: Function) -> Function:
 class _Stepped:
     """An async function whose coroutine is a child task of a request."""
 
-    def __init__(self, function: Function, recording: Recording) -> None:
+    def __init__(self, function: Function) -> None:
         self._function = function
-        self._recording = recording
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        coroutine = self._function(*args, **named)
-        if not _is(coroutine, Coroutine):
-            return coroutine
-        return Steps(coroutine, self._recording, child=True)
+        return _followed(self._function(*args, **named), {})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)

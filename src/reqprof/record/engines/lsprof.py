@@ -203,9 +203,9 @@ def _graft(stats: Stats, lane: Lane) -> None:
 def _stack(frame: FrameType | None) -> Frames:
     found: Frames = []
     while frame is not None:
-        found.insert(0, (frame.f_code, frame.f_lasti))
+        found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
-    return found
+    return found[::-1]
 
 
 def is_own(code: CodeType) -> bool:

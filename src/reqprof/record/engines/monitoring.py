@@ -48,6 +48,12 @@ class _PerThread(threading.local):
 _start, _throw, _return, _call, _c_return = (_PerThread() for _ in range(5))
 
 
+def _clear() -> None:
+    """This thread is recorded no more."""
+    for slot in (_start, _throw, _return, _call, _c_return):
+        slot.callback = _ignore
+
+
 class _EventLane(Lane):
     """A lane with its profiler's callbacks, bound once."""
 
@@ -119,6 +125,7 @@ class MonitoringSession(CprofileSession):
     def leave(self, lane: _EventLane | None, frames: int = 1) -> float:
         if lane is None:
             return 0.0
+        # In line: a call from here would be recorded, and so stay open.
         _start.callback = _ignore
         _call.callback = _ignore
         _c_return.callback = _ignore
@@ -139,11 +146,14 @@ class MonitoringSession(CprofileSession):
         return cpu
 
     def show(self, lane: _EventLane | None) -> None:
-        _throw.callback = _ignore if lane is None else lane.throw
-        _return.callback = _ignore if lane is None else lane.return_
-        _call.callback = _ignore if lane is None else lane.call
-        _c_return.callback = _ignore if lane is None else lane.c_return
-        _start.callback = _ignore if lane is None else lane.start
+        if lane is None:
+            _clear()
+            return
+        _throw.callback = lane.throw
+        _return.callback = lane.return_
+        _call.callback = lane.call
+        _c_return.callback = lane.c_return
+        _start.callback = lane.start
 
     def inside(self) -> bool:
         """Whether a thread is in a stretch."""
@@ -272,8 +282,7 @@ class _Events:
     def _after_fork(self) -> None:
         # The sessions are the parent's, all but the one whose thread forked; the child is not the
         # request that was being recorded, so that one ends here too.
-        for slot in (_start, _throw, _return, _call, _c_return):
-            slot.callback = _ignore
+        _clear()
         if self._tool is not None:
             _monitoring.set_events(self._tool, 0)
             _give_back(self._tool)
