@@ -52,6 +52,7 @@ class Own:
         self.cancelled = False  # by the server
         self.finished = False  # what may outlive its caller
         self.released = False  # what was to outlive the app
+        self.at_end: dict[str, int] = {}  # calls that had returned when the app did, if not all
         lists: dict[str, list[None]] = {
             f"{place}_{what}": [] for place in PLACES for what in ("begun", "done")
         }

@@ -84,7 +84,7 @@ def _calls(stats: Stats, visit: Visit) -> Iterator[str]:
     # What goes on after the app's return may count or not.
     before = {
         name: number
-        for name, number in (visit.at_end if visit.kind.left else made).items()
+        for name, number in (own.at_end if visit.kind.left else made).items()
         if name.removesuffix("_inner") not in visit.kind.uncounted
     }
     for name in sorted(found.keys() | made.keys()):

@@ -58,7 +58,6 @@ class Visit:
         self.sent: list[Any] = []
         self.error: BaseException | None = None
         self.value: object = None
-        self.at_end: dict[str, int] = {}
         self.scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -88,7 +87,6 @@ class Visit:
             self.error = error
             raise
         finally:
-            self.at_end = self.own.counts()
             self.value = VARIABLE.get()
 
     async def receive(self) -> Any:

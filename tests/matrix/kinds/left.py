@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -37,11 +38,14 @@ async def task_left_running(scope: Any, receive: Any, send: Any) -> None:
     own.step(2)
     await respond(scope, send)
     own.step(1)
+    own.at_end = own.counts()
 
 
 @kind(left=1)
 async def job_left_running(scope: Any, receive: Any, send: Any) -> None:
     own: Own = scope["own"]
+
+    returned = threading.Lock()  # free: no call of the thread's is under way
 
     def goes_on() -> None:
         own.jobs.append(None)
@@ -49,7 +53,8 @@ async def job_left_running(scope: Any, receive: Any, send: Any) -> None:
         own.ready = True
         while not own.released:
             time.sleep(0.001)
-            own.job(1)
+            with returned:
+                own.job(1)
         own.finished = True
 
     _POOL_FOR_ALL.submit(goes_on)
@@ -57,3 +62,5 @@ async def job_left_running(scope: Any, receive: Any, send: Any) -> None:
     own.step(2)
     await respond(scope, send)
     own.step(1)
+    with returned:
+        own.at_end = own.counts()
