@@ -119,9 +119,10 @@ class _Exchange:
                 return True
         if kind == "http.response.start" or kind == "websocket.http.response.start":
             recording.status = message["status"]
-            self._match = route.open_match(_frame().f_back)
+            self._match = self._matched()
         elif kind == "websocket.accept":
             recording.status = 101
+            self._match = self._matched()
             recording.first_byte()
         elif kind == "websocket.close" and recording.status is None:
             recording.status = 403  # what servers answer to one that was not accepted
@@ -129,6 +130,11 @@ class _Exchange:
             recording.first_byte()
             return True
         return False
+
+    def _matched(self) -> Any:
+        # Some frameworks send the response from a task of its own, which does not know the request.
+        steps = self._recording.steps
+        return route.open_match(_frame().f_back, None if steps is None else steps.coroutine)
 
     async def _send_last(self, message: Message) -> None:
         token = follow(False)

@@ -19,6 +19,7 @@ import reqprof
 from reqprof import asgi
 from reqprof.store import reader
 from tests.beside import shop
+from tests.client import ask
 from tests.doors.test_wsgi import Server, environ
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Shop:
 
     async def serve_async(self) -> None:
         for app in self._starlettes:
-            self.answers += [await ask(app, path) for path in shop.ASYNC]
+            self.answers += [await answers(app, path) for path in shop.ASYNC]
 
     def middlewares(self) -> list[Any]:
         """Ours, where it has any."""
@@ -128,39 +129,15 @@ def _counted(profile: Profile) -> dict[str, int]:
     return found
 
 
-async def ask(app: Any, path: str) -> Any:
-    """One request, as a server would make it: its messages, and what the app raised."""
+async def answers(app: Any, path: str) -> list[Any]:
+    """The messages of one request, and what the app raised."""
     sent: list[Any] = []
-    incoming = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-    async def receive() -> dict[str, Any]:
-        for message in incoming:
-            return message
-        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
-
-    async def send(message: Any) -> None:
-        sent.append({key: repr(value) for key, value in message.items()})
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"testserver")],
-        "server": ("testserver", 80),
-        "client": ("127.0.0.1", 1),
-        "state": {},
-    }
+    raised: list[Any] = []
     try:
-        await app(scope, receive, send)
+        await ask(app, path, sent)
     except Exception as error:
-        sent.append(repr(error))
-    return sent
+        raised.append(repr(error))
+    return [{key: repr(value) for key, value in message.items()} for message in sent] + raised
 
 
 def ask_wsgi(app: Any, path: str) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import reqprof
+from tests.client import ask
 from tests.conftest import Profiles, calls, need_module
 
 if TYPE_CHECKING:
@@ -82,33 +83,7 @@ def starlette_app(**options: Any) -> Any:
 def get(app: Any, path: str) -> tuple[int, bytes]:
     """One request to an ASGI app, without a server."""
     sent: list[Any] = []
-
-    incoming = iter([{"type": "http.request", "body": b"", "more_body": False}])
-
-    async def receive() -> dict[str, Any]:
-        for message in incoming:
-            return message
-        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"testserver")],
-        "server": ("testserver", 80),
-        "client": ("127.0.0.1", 1),
-        "state": {},
-    }
-    asyncio.run(app(scope, receive, send))
+    asyncio.run(ask(app, path, sent))
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return sent[0]["status"], body
 

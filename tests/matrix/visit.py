@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tests.client import http_scope
 from tests.matrix.own import VARIABLE, Own
 
 if TYPE_CHECKING:
@@ -59,16 +60,7 @@ class Visit:
         self.error: BaseException | None = None
         self.value: object = None
         self.scope: Scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
-            "method": "GET",
-            "scheme": "http",
-            "path": f"/{number}",
-            "raw_path": f"/{number}".encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(b"host", b"matrix")],
+            **http_scope(f"/{number}"),
             "own": self.own,
             "kind": kind.name,
             **kind.scope,

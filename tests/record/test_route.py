@@ -192,19 +192,27 @@ def ask(profiles: Profiles, app: Any, path: str) -> tuple[int, Found]:
 
 
 def connect(profiles: Profiles, app: Any, path: str) -> Found:
-    """One websocket session."""
+    """One websocket session, whose client leaves as soon as it is answered."""
     middleware = reqprof.ProfilerMiddleware(app, out_dir=profiles.folder)
-    incoming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}])
+    connecting = iter([{"type": "websocket.connect"}])
+    answered = asyncio.Event()
 
     async def receive() -> Any:
-        return next(incoming)
+        for message in connecting:
+            return message
+        await answered.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
 
     async def send(message: Any) -> None:
-        pass
+        answered.set()
 
     scope = {
         "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "ws",
         "path": path,
+        "raw_path": path.encode(),
         "root_path": "",
         "query_string": b"",
         "headers": [(b"host", b"testserver")],
@@ -662,6 +670,18 @@ class TestFalcon:
         app.add_route("/fail/{number}", Fail())
         assert ask(profiles, app, path) == (status, found)
 
+    def test_and_of_a_websocket(self, profiles: Profiles) -> None:
+        need_module("falcon")
+        import falcon.asgi
+
+        class Book:
+            async def on_websocket(self, request: Any, websocket: Any, book: int) -> None:
+                await websocket.accept()
+
+        app = falcon.asgi.App()
+        app.add_route("/books/{book:int}", Book())
+        assert connect(profiles, app, "/books/7") == ("/books/{book:int}", False)
+
 
 class TestQuart:
     @pytest.mark.parametrize(
@@ -691,9 +711,19 @@ class TestQuart:
         app.register_blueprint(shops)
         app.add_url_rule("/books/<int:book>", view_func=view, endpoint="book")
         app.add_url_rule("/abort/<int:number>", view_func=abort, endpoint="abort")
-        # The response is sent from a task of its own, which has no request.
-        app.config["RESPONSE_TIMEOUT"] = None if sys.version_info < (3, 12) else 60
         assert ask(profiles, left_at_the_end(app), path) == (status, found)
+
+    def test_and_of_a_websocket(self, profiles: Profiles) -> None:
+        need_module("quart")
+        import quart
+
+        app = quart.Quart(__name__)
+
+        @app.websocket("/books/<int:book>")
+        async def view(book: int) -> None:
+            await quart.websocket.send(str(book))
+
+        assert connect(profiles, app, "/books/7") == ("/books/<int:book>", False)
 
 
 def left_at_the_end(app: Any) -> Any:

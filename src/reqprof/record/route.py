@@ -5,13 +5,14 @@ Each framework shows its match in a place and at a time of its own:
 * Flask: when the response starts, the ``werkzeug.request`` in the WSGI environment has its
   ``url_rule``; Flask takes it away again before the app returns;
 * Django, Quart, Falcon, Bottle and Pyramid: one of the functions that are open when the response
-  starts has the request, or what else leads to its route;
+  starts, or a websocket is accepted, has the request, or what else leads to its route;
 * Starlette, FastAPI and Litestar: the ASGI scope keeps it.
 """
 
 from __future__ import annotations
 
 import re
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,19 +101,33 @@ def flask_match(environ: Mapping[str, Any]) -> Any:
         return None
 
 
-def open_match(frame: FrameType | None) -> Any:
-    """What ``frame``, or a caller of it, has matched, where it is one of a known framework's."""
-    for _ in _STEPS:
-        if frame is None:
-            return None
+def open_match(frame: FrameType | None, awaiting: Any = None) -> Any:
+    """What a known framework's function has matched that is open at this moment.
+
+    It is ``frame``, a caller of it, or what the coroutine ``awaiting`` is suspended in.
+    """
+    for function in _open(frame, awaiting):
         try:
-            name = frame.f_globals["__name__"]
+            name = function.f_globals["__name__"]
             if name in _FRAMEWORKS:
-                return _FRAMEWORKS[name](frame.f_locals)
+                return _FRAMEWORKS[name](function.f_locals)
         except Exception:  # noqa: S110  this function of the framework's does not know it
             pass
-        frame = frame.f_back
     return None
+
+
+def _open(frame: FrameType | None, awaiting: Any) -> Iterator[FrameType]:
+    for _ in _STEPS:
+        if frame is None:
+            break
+        yield frame
+        frame = frame.f_back
+    for _ in _STEPS:
+        if awaiting.__class__ is not CoroutineType:
+            break
+        if awaiting.cr_frame is not None:
+            yield awaiting.cr_frame
+        awaiting = awaiting.cr_await
 
 
 _STEPS = (None,) * _FRAMES

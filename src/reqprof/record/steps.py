@@ -25,7 +25,7 @@ class Steps(Coroutine[Any, Any, Any]):
     def __init__(
         self, coroutine: Coroutine[Any, Any, Any], recording: Recording, *, child: bool = False
     ) -> None:
-        self._coroutine = coroutine
+        self.coroutine = coroutine
         self._recording: Recording | None = recording
         self._session = recording.session
         self._child = child
@@ -51,7 +51,7 @@ class Steps(Coroutine[Any, Any, Any]):
         return awaited
 
     def throw(self, *error: Any) -> Any:
-        throw = unseen(self._coroutine.throw)
+        throw = unseen(self.coroutine.throw)
         if self._running:
             return throw(*error)
         stretch = self._begin()
@@ -64,7 +64,7 @@ class Steps(Coroutine[Any, Any, Any]):
         return awaited
 
     def close(self) -> None:
-        close = unseen(self._coroutine.close)
+        close = unseen(self.coroutine.close)
         if self._running:
             close()
             return
@@ -84,7 +84,7 @@ class Steps(Coroutine[Any, Any, Any]):
         return self.send(None)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._coroutine, name)
+        return getattr(self.coroutine, name)
 
     def waiting(self) -> tuple[Frames, float] | None:
         """Where it is suspended now, and since when; None while it runs."""
@@ -114,7 +114,7 @@ class Steps(Coroutine[Any, Any, Any]):
         self._running = False
         if self._recording is not None:
             try:
-                self._frames = frames(self._coroutine)
+                self._frames = frames(self.coroutine)
                 self._pause(self._recording, stretch, cpu)
             except Exception as error:
                 self._session.fault = error
