@@ -82,14 +82,18 @@ class Tally:
 
 
 def leaf_of(kind: str, part: str) -> Leaf:
-    """A function of this kind's own, known by its name, which counts its calls."""
+    """Calls a function of this kind's own, known by its name, and counts that."""
     name = f"leaf:{kind}:{part}"
 
-    def leaf(tally: Tally) -> None:
-        tally.made[name] += 1
+    def leaf() -> None: ...
 
     leaf.__code__ = leaf.__code__.replace(co_name=name)
-    return leaf
+
+    def call(tally: Tally) -> None:
+        leaf()
+        tally.made[name] += 1  # it has returned: a profile that ends now holds it
+
+    return call
 
 
 @dataclass(frozen=True)
