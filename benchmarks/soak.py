@@ -9,9 +9,9 @@ profile must hold just these: its own, all of them, and nothing of another kind.
 are sampled; after a warm-up neither may grow. Ends with status 1 where something is wrong, and says
 what.
 
-``--each N`` serves N requests of every kind instead, such as 10000. What a request leaves running,
-such as a call in a pool thread that nobody awaits any more, is counted up to its end: there the
-profile may hold any count between that at its end and that in the end.
+``--each N`` serves N requests of every kind instead; 10000 take half an hour or more. What a
+request leaves running, such as a call in a pool thread that nobody awaits any more, is counted up
+to its end: there the profile may hold any count between that at its end and that in the end.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     Leaf = Callable[["Tally"], None]
 
 WARM_UP_SHARE = 0.3  # of the run, while pools, caches and allocators fill up
-SAMPLES = 40
+SAMPLES, LONGEST_APART = 40, 30.0  # at least so many, and at most so many seconds apart
 POOL_SIZE = 4
 GROWTH_BYTES, GROWTH_SHARE = 12 << 20, 0.08  # of the process, both at once, from middle to end
 BACKLOG = 200  # profiles that may wait to be written before the clients wait for them
@@ -561,6 +561,10 @@ class Soak:
         self._left[kind.name] -= 1
         return kind
 
+    def left(self) -> int:
+        """Requests that were to be made and have not been."""
+        return sum((self._left or {}).values())
+
     async def asgi_client(self, kinds: list[Kind]) -> None:
         while (kind := self._choose(kinds)) is not None:
 
@@ -656,8 +660,9 @@ def watch(soak: Soak, seconds: float, clients: list[threading.Thread]) -> list[t
     print(f"{'seconds':>8} {'checked':>8} {'wrong':>6} {'MiB':>7} {'threads':>8} {'waiting':>8}")
     samples: list[tuple[int, int]] = []
     began = time.monotonic()
-    for number in itertools.count(1):
-        until = began + seconds * number / SAMPLES
+    apart = min(seconds / SAMPLES, LONGEST_APART)
+    while True:
+        until = began + apart * (len(samples) + 1)
         while time.monotonic() < until and any(client.is_alive() for client in clients):
             soak.judge()
             time.sleep(0.05)
@@ -668,11 +673,9 @@ def watch(soak: Soak, seconds: float, clients: list[threading.Thread]) -> list[t
             f" {sample[1]:8} {BACKGROUND.backlog:8}",
             flush=True,
         )
-        if number > SAMPLES * WARM_UP_SHARE:
-            samples.append(sample)
-        if number >= SAMPLES or not any(client.is_alive() for client in clients):
-            return samples
-    raise AssertionError
+        samples.append(sample)
+        if elapsed >= seconds or not any(client.is_alive() for client in clients):
+            return samples[int(len(samples) * WARM_UP_SHARE) :]
 
 
 def growth(samples: list[tuple[int, int]], most_threads: int) -> list[str]:
@@ -722,6 +725,8 @@ def run(options: argparse.Namespace, folder: Path) -> list[str]:
         client.start()
     samples = watch(soak, options.seconds, clients)
     soak.stopping = True
+    if left := soak.left():
+        soak.wrong.append(f"{left} requests were not made in {options.seconds:.0f} s")
     for client in clients:
         client.join(GRACE_SECONDS)
         if client.is_alive():
@@ -752,13 +757,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=120.0)
-    parser.add_argument("--each", type=int, help="requests of every kind; --seconds is the limit")
+    parser.add_argument("--seconds", type=float, help="at most; 120, or 5400 with --each")
+    parser.add_argument("--each", type=int, help="requests of every kind")
     parser.add_argument("--asgi", type=int, default=12, help="ASGI clients at once")
     parser.add_argument("--wsgi", type=int, default=4, help="WSGI threads")
     parser.add_argument("--only", nargs="+", metavar="KIND", help="these kinds of requests alone")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
+    if options.seconds is None:
+        options.seconds = 5400.0 if options.each else 120.0
     random.seed(options.seed)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, --seed {options.seed}")
     folder = Path(tempfile.mkdtemp(prefix="reqprof-soak-"))
