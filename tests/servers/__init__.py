@@ -53,7 +53,10 @@ SERVERS = {
     ),
     "gunicorn": _gunicorn("--worker-class", "gthread", "--threads", "8"),
     "gunicorn-sync": _gunicorn("--worker-class", "sync", "--workers", "2"),
-    "gunicorn-gevent": _gunicorn("--worker-class", "gevent", needs=("gevent",)),
+    # Now and then its gevent worker does not heed SIGTERM, profiled or not; gunicorn kills it then.
+    "gunicorn-gevent": _gunicorn(
+        *("--worker-class", "gevent", "--graceful-timeout", "5"), needs=("gevent",)
+    ),
     "uvicorn": _uvicorn("asyncio"),
     "uvicorn-uvloop": _uvicorn("uvloop", "uvloop"),
     # SIGTERM ends uvicorn before an app without a lifespan has written its last profiles.
