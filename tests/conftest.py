@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reqprof.record.engines.monitoring import TOOL_IDS
+from reqprof.record.engines import choose
+from reqprof.record.engines.events import TOOL_IDS
 from reqprof.store import reader
 from reqprof.store.background import BACKGROUND
 
@@ -34,6 +35,11 @@ def need(what: str, present: bool) -> None:
 def need_module(name: str) -> None:
     """A Python package that the test uses."""
     need(f"the package {name}", importlib.util.find_spec(name) is not None)
+
+
+def need_engine(name: str) -> None:
+    """The exact engine needs a C compiler when reqprof is installed."""
+    need(f"the engine {name}", name != "exact" or choose.exact is not None)
 
 
 def need_program(name: str) -> str:

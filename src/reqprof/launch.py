@@ -53,6 +53,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "out_dir": str,
     "sample": float,
     "max_concurrent": _optional(int),
+    "engine": str,
     "builtins": _boolean,
     "clock": str,
     "follow": _boolean,

@@ -54,6 +54,7 @@ class Request:
     left_running: int = 0  # child tasks and jobs that had not ended with the app
     cost: float | None = None  # what tracing added, an estimate
     calls: int = 0  # in the profile
+    beyond: int = 0  # calls that an exact tree had no room for: their time is their callers'
     neighbours: int = 0  # other profiled requests in flight when it began
     pid: int = 0
     host: str = ""
@@ -130,3 +131,4 @@ class Profile:
     stats: Stats
     request: Request | None = None
     path: Path | None = None
+    tree: bytes | None = None  # its call tree, where that was recorded: see store/calltree.py

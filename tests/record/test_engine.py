@@ -1,4 +1,4 @@
-"""The cProfile engine: exact counts, nothing of anybody else's, and nothing left behind."""
+"""Both engines: exact counts, nothing of anybody else's, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -14,21 +14,38 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reqprof.record.engines import Unavailable, cprofile
-from reqprof.record.engines.monitoring import TOOL_IDS
+from reqprof.record.engines import Unavailable, choose
+from reqprof.record.engines.events import TOOL_IDS
+from tests.conftest import need_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from reqprof.model import Stats
+    from reqprof.record.engines import Engine
 
 pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
 
 MONITORING: Any = getattr(sys, "monitoring", None)
 
 
+@pytest.fixture(params=["cprofile", "exact"], autouse=True)
+def engine_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    need_engine(request.param)
+    monkeypatch.setitem(CHOSEN, "name", request.param)
+    return str(request.param)
+
+
+CHOSEN: dict[str, str] = {}
+
+
+def engine_of(*, builtins: bool = True, clock: str = "wall") -> Engine:
+    """The engine that the test is run with."""
+    return choose.engine(CHOSEN["name"], builtins=builtins, clock=clock)
+
+
 def record(work: Callable[[], object], **options: Any) -> Stats:
-    session = cprofile.engine(**{"builtins": True, "clock": "wall", **options}).session()
+    session = engine_of(**options).session()
     stretch = session.enter()
     try:
         work()
@@ -193,10 +210,13 @@ def test_the_frames_that_leave_is_called_from_are_told_as_returned() -> None:
     def leave_below(session: Any, stretch: Any) -> None:
         session.leave(stretch, 2)
 
-    session = cprofile.engine(builtins=True, clock="wall").session()
+    session = engine_of().session()
     for _ in range(50):
         stretch_of(session)
     session.close()
+    if CHOSEN["name"] == "exact":  # each stretch begins anew
+        assert session.lanes()[0].tree.length < 10  # type: ignore[attr-defined]
+        return
     found = {
         entry.code.co_name: entry.callcount
         for entry in session.lanes()[0].entries()  # type: ignore[attr-defined]
@@ -207,7 +227,7 @@ def test_the_frames_that_leave_is_called_from_are_told_as_returned() -> None:
 
 
 def test_one_session_in_many_stretches_switched_against_another() -> None:
-    engine = cprofile.engine(builtins=True, clock="wall")
+    engine = engine_of()
     sessions = [engine.session(), engine.session()]
 
     def steps(name: str) -> Generator[None, None, None]:
@@ -260,7 +280,7 @@ def test_nothing_stays_on(no_more: Callable[[], None]) -> None:
 
 def test_a_users_own_profiler_inside_keeps_its_results() -> None:
     inner: list[Stats] = []
-    engine = cprofile.engine(builtins=True, clock="wall")
+    engine = engine_of()
     session = engine.session()
     stretch = session.enter()
     inner.append(bare(recursion))
@@ -282,7 +302,7 @@ def test_a_users_own_profiler_inside_keeps_its_results() -> None:
 
 
 def test_a_users_profiler_left_on_is_not_switched_off() -> None:
-    engine = cprofile.engine(builtins=True, clock="wall")
+    engine = engine_of()
     theirs = cProfile.Profile()
     session = engine.session()
     stretch = session.enter()
@@ -302,7 +322,7 @@ def test_a_users_profiler_left_on_is_not_switched_off() -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="there it is recorded beside it")
 def test_a_users_profiler_from_before_keeps_ours_away() -> None:
-    engine = cprofile.engine(builtins=True, clock="wall")
+    engine = engine_of()
     theirs = cProfile.Profile()
     theirs.enable()
     try:
@@ -318,7 +338,7 @@ class TestEvents:
         return [MONITORING.get_events(t) for t in TOOL_IDS if MONITORING.get_tool(t) == "reqprof"]
 
     def test_they_are_on_while_a_session_is_in_flight_and_off_after(self) -> None:
-        engine = cprofile.engine(builtins=False, clock="wall")
+        engine = engine_of(builtins=False)
         first, second = engine.session(), engine.session()
         assert self.events() != []
         first.close()
@@ -327,7 +347,7 @@ class TestEvents:
         assert self.events() == []
 
     def test_they_rest_while_nobody_works_and_come_back(self) -> None:
-        engine = cprofile.engine(builtins=True, clock="wall")
+        engine = engine_of()
         session = engine.session()
         try:
             for _ in range(2):
@@ -345,7 +365,7 @@ class TestEvents:
         assert fib[1] == 2 * once[1]
 
     def test_they_do_not_rest_while_somebody_works_long(self) -> None:
-        engine = cprofile.engine(builtins=True, clock="wall")
+        engine = engine_of()
         session = engine.session()
         stretch = session.enter()
         time.sleep(0.3)
@@ -355,7 +375,7 @@ class TestEvents:
         assert any(function[2] == "fib" for function in session.finish())
 
     def test_both_tool_ids_taken_means_no_session_and_no_harm(self) -> None:
-        engine = cprofile.engine(builtins=True, clock="wall")
+        engine = engine_of()
         for tool in TOOL_IDS:
             MONITORING.use_tool_id(tool, f"other {tool}")
         try:
@@ -374,7 +394,7 @@ class TestEvents:
             MONITORING.free_tool_id(3)
 
     def test_a_second_session_in_one_thread_waits_its_turn(self) -> None:
-        engine = cprofile.engine(builtins=True, clock="wall")
+        engine = engine_of()
         outer = engine.session()
         stretch = outer.enter()
         with pytest.raises(Unavailable, match="already recording"):
@@ -385,7 +405,7 @@ class TestEvents:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_is_not_recorded_and_not_slowed() -> None:
-    engine = cprofile.engine(builtins=True, clock="wall")
+    engine = engine_of()
     session = engine.session()
     stretch = session.enter()
     child = os.fork()
@@ -401,7 +421,7 @@ def test_a_forked_child_is_not_recorded_and_not_slowed() -> None:
 
 
 def test_the_estimate_of_its_cost_grows_with_the_calls() -> None:
-    engine = cprofile.engine(builtins=True, clock="wall")
+    engine = engine_of()
     few = engine.cost({("a.py", 1, "f"): (1, 1, 0.0, 0.0, {})})
     many = engine.cost({("a.py", 1, "f"): (1000, 1000, 0.0, 0.0, {})})
     assert 0 < few < 20e-6

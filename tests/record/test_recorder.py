@@ -17,7 +17,7 @@ import pytest
 
 from reqprof import asgi, wsgi
 from reqprof.record import recorder
-from reqprof.record.engines import Unavailable, cprofile, lsprof
+from reqprof.record.engines import Unavailable, choose, lsprof, session
 from reqprof.store.background import BACKGROUND
 from tests.conftest import Profiles, calls, need_module
 
@@ -389,12 +389,12 @@ class TestBadEnvironment:
     ) -> None:
         asked = []
 
-        def engine(**settings: Any) -> Any:
+        def engine(*_: Any, **settings: Any) -> Any:
             asked.append(settings)
             raise Unavailable("skipped_engine", "its self-test failed")
 
         with monkeypatch.context() as patched:
-            patched.setattr(cprofile, "engine", engine)
+            patched.setattr(choose, "engine", engine)
             served = service(work, profiles.folder)
             assert [served.get() for _ in range(3)] == [b"ok"] * 3
             assert len(asked) == 1
@@ -410,10 +410,10 @@ class TestBadEnvironment:
     def test_strict_tells_of_an_engine_that_is_not_to_be_had(
         self, service: Service, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def engine(**settings: Any) -> Any:
+        def engine(*_: Any, **settings: Any) -> Any:
             raise Unavailable("skipped_engine", "its self-test failed")
 
-        monkeypatch.setattr(cprofile, "engine", engine)
+        monkeypatch.setattr(choose, "engine", engine)
         with pytest.raises(Unavailable):
             service(work, profiles.folder, strict=True)
 
@@ -466,7 +466,7 @@ class TestSample:
     def test_never_means_never_and_costs_no_engine(
         self, service: Service, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cprofile, "engine", lambda **_: pytest.fail("an engine was made"))
+        monkeypatch.setattr(choose, "engine", lambda *_, **__: pytest.fail("an engine was made"))
         served = service(work, profiles.folder, sample=0.0)
         assert served.get() == b"ok"
         assert counts(served) == {}
@@ -532,7 +532,7 @@ class TestFacts:
         assert profiles.paths()[0].stat().st_size < 10_000
 
     def test_who_and_where(self, service: Service, profiles: Profiles) -> None:
-        served = service(work, profiles.folder, clock="cpu", builtins=False)
+        served = service(work, profiles.folder, engine="cprofile", clock="cpu", builtins=False)
         thread = threading.Thread(target=served.get, name="worker-7")
         thread.start()
         thread.join()
@@ -607,7 +607,7 @@ class TestFaultyEngine:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(cprofile.CprofileEngine, "session", self.fail)
+        monkeypatch.setattr(choose.LaneEngine, "session", self.fail)
         self.check(service, profiles, "failed_begin", caplog)
 
     @pytest.mark.parametrize("step", ["lane", "left"])
@@ -621,7 +621,7 @@ class TestFaultyEngine:
         no_more: Callable[[], None],
     ) -> None:
         service(work, profiles.folder)  # the self-test is done
-        monkeypatch.setattr(lsprof.CprofileSession, step, self.fail)
+        monkeypatch.setattr(session.LaneSession, step, self.fail)
         self.check(service, profiles, "failed_stats", caplog)
         monkeypatch.undo()
         no_more()
@@ -633,7 +633,8 @@ class TestFaultyEngine:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(lsprof.CprofileSession, "finish", self.fail)
+        for kind in (lsprof.CprofileSession, *((choose.exact.Session,) if choose.exact else ())):
+            monkeypatch.setattr(kind, "finish", self.fail)
         self.check(service, profiles, "failed_stats", caplog)
 
     def test_that_cannot_tell_its_cost(
@@ -643,7 +644,7 @@ class TestFaultyEngine:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(cprofile.CprofileEngine, "cost", self.fail)
+        monkeypatch.setattr(choose.LaneEngine, "cost", self.fail)
         self.check(service, profiles, "failed_stats", caplog)
 
     def test_its_fault_frees_the_place_of_the_next_request(
@@ -651,7 +652,7 @@ class TestFaultyEngine:
     ) -> None:
         served = service(work, profiles.folder, max_concurrent=1)
         with monkeypatch.context() as patched:
-            patched.setattr(cprofile.CprofileEngine, "session", self.fail)
+            patched.setattr(choose.LaneEngine, "session", self.fail)
             served.get()
         assert served.get() == b"ok"
         assert counts(served) == {"failed_begin": 1, "profiled": 1, "stored": 1}

@@ -92,7 +92,7 @@ def test_the_document_shows_the_example() -> None:
 
 
 def test_the_document_names_every_key() -> None:
-    section = DOCUMENT.read_text().split("### `waits`")[1].split("\n## ")[0]
+    section = DOCUMENT.read_text().split("### `waits`")[1].split("\n##")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [*json.loads(encode(EXAMPLE))]
 
 

@@ -11,8 +11,8 @@ from reqprof.cli import captions
 from reqprof.cli.talk import printable, terminal_width
 from reqprof.errors import UsageError
 from reqprof.store.stats import combine
-from reqprof.tree.build import build
 from reqprof.tree.merge import merge
+from reqprof.tree.profile import tree_of
 from reqprof.view import flameprof
 
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ class Pen:
         if self.renderer == "flameprof":
             return self._flameprof(combine(profile.stats for profile in profiles))
         # A tree for each request, then the sum: merged edges lose which caller meant which callee.
-        tree = merge(build(profile.stats) for profile in profiles)
+        tree = merge(map(tree_of, profiles))
         return self._view(tree, *caption())
 
     def one(self, profile: Profile) -> str | bytes:
         """A single profile."""
         if self.renderer == "flameprof":
             return self._flameprof(profile.stats)
-        return self._view(build(profile.stats), *captions.alone(profile))
+        return self._view(tree_of(profile), *captions.alone(profile))
 
     def _flameprof(self, stats: Stats) -> str:
         form = "log" if self.form == "folded" else self.form

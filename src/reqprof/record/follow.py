@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
+from reqprof.record.engines.choose import active
 from reqprof.record.engines.clock import unseen
-from reqprof.record.engines.cprofile import active
 
 if TYPE_CHECKING:
     from collections.abc import Callable

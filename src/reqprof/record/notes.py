@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from reqprof.model import Job, Timeline, Wait
 from reqprof.record.engines.clock import unseen
-from reqprof.record.engines.lsprof import is_own
+from reqprof.record.engines.session import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from reqprof.record.engines.lsprof import CLOCKS
+from reqprof.record.engines.choose import ENGINES
+from reqprof.record.engines.session import CLOCKS
 from reqprof.record.rules import Sample, Sampling
 from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 
@@ -22,6 +23,7 @@ class Options(TypedDict, total=False):
 
     sample: Sample
     max_concurrent: int | None
+    engine: str
     builtins: bool
     clock: str
     follow: bool
@@ -43,6 +45,8 @@ class Settings:
     # While a request is recorded on Python 3.12 and later, all threads pay for it. With a rate
     # below 1 that makes one at a time the default there: see Recorder.
     max_concurrent: int | None = None
+    # "exact" records whole stacks, where it was built; "auto" takes it there, or else cProfile's.
+    engine: str = "cprofile"
     # False leaves the calls of C functions out, which makes recording cheaper.
     builtins: bool = True
     clock: str = "wall"
@@ -63,6 +67,8 @@ class Settings:
     def __post_init__(self) -> None:
         Sampling(self.sample)
         self.caps()
+        if self.engine not in ENGINES:
+            raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {self.engine!r}")
         if self.clock not in CLOCKS:
             raise ValueError(f"clock must be one of {', '.join(CLOCKS)}; got {self.clock!r}")
         most = self.max_concurrent

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reqprof.model import Request
 from reqprof.record import pools
 from reqprof.record.counters import Counters, told
-from reqprof.record.engines import Unavailable, cprofile
+from reqprof.record.engines import Unavailable, choose
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.rules import Sampling
@@ -151,7 +151,9 @@ class Recorder:
             self._engine_retry = moment + _ENGINE_RETRY_SECONDS
             settings = self.settings
             try:
-                self._engine = cprofile.engine(builtins=settings.builtins, clock=settings.clock)
+                self._engine = choose.engine(
+                    settings.engine, builtins=settings.builtins, clock=settings.clock
+                )
             except Unavailable as reason:
                 self._lacking = reason
                 raise
@@ -230,14 +232,14 @@ class Recorder:
                 self.counters.add("empty")
                 return
             request = self._describe(recording, session, stats)
-            timeline = recording.timeline()
+            timeline, tree = recording.timeline(), session.calltree()
         except Exception as error:
             self.counters.trouble("failed_stats", f"a fault in reqprof: {told(error)}")
             return
         if request.interrupted:
             self.counters.add("interrupted")
         try:
-            gone = self._writer.write(stats, request, recording.environ, timeline)
+            gone = self._writer.write(stats, request, recording.environ, timeline, tree)
             self.counters.add("pruned", gone)
             self.counters.add("stored")
         except OSError as error:
@@ -258,6 +260,7 @@ class Recorder:
             cpu=session.cpu(),
             cost=engine.cost(stats),
             calls=sum(row[1] for row in stats.values()),
+            beyond=session.beyond(),
             neighbours=recording.neighbours,
             pid=os.getpid(),
             host=HOST,

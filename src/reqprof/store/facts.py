@@ -149,6 +149,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "left_running": _count(2**31),
     "cost": _SECONDS_OR_NONE,
     "calls": _count(2**63),
+    "beyond": _count(2**63),
     "neighbours": _count(2**31),
     "pid": _count(2**32),
     "host": _text,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from reqprof.errors import BadProfile, NotFound
 from reqprof.model import Profile, Timeline
+from reqprof.store import calltree
 from reqprof.store import timeline as section
 from reqprof.store.decode import decode
 from reqprof.store.facts import from_facts
@@ -54,7 +55,7 @@ def read(path: Path, *, trusted: bool = True) -> Profile:
             return Profile(_foreign(data), None, path)
         request = from_facts(parts.facts)
         own = _load if trusted and _is_own(status) else _decode_all
-        return Profile(own(parts.stats), request, path)
+        return Profile(own(parts.stats), request, path, parts.section(calltree.SECTION))
     except ValueError as error:
         raise BadProfile(path, str(error)) from None
 

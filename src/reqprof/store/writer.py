@@ -12,8 +12,8 @@ from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING
 
 from reqprof.model import Timeline
+from reqprof.store import calltree, index, naming
 from reqprof.store import format as prof
-from reqprof.store import index, naming
 from reqprof.store import timeline as section
 from reqprof.store.retention import TEMPORARY, Caps, Retention
 
@@ -71,6 +71,7 @@ class Writer:
         request: Request,
         environ: Mapping[str, Any] | None,
         timeline: Timeline | None = None,
+        tree: bytes | None = None,
     ) -> int:
         """Store one profile; returns how many older ones had to go since the last one stored.
 
@@ -80,7 +81,7 @@ class Writer:
         self.prepare()
         if not self._retention.has_room():
             raise NoRoom(f"less than min_free of the disk of {self.folder} is free")
-        data = prof.encode(stats, request, self._sections(timeline))
+        data = prof.encode(stats, request, self._sections(timeline, tree))
         name = self._place(data, request, environ)
         line = index.line(name, len(data), request)
         self._append(line)
@@ -90,16 +91,16 @@ class Writer:
             self._index = b""
         return gone
 
-    def _sections(self, timeline: Timeline | None) -> dict[str, bytes]:
-        if timeline is None or timeline == Timeline():
-            return {}
-        try:
-            return {section.SECTION: section.encode(timeline)}
-        except Exception as error:  # whatever it is, the profile is worth more
-            if not self._told_of_waits:
-                self._told_of_waits = True
-                logger.warning("profiles are stored without their waits: %s", error)
-            return {}
+    def _sections(self, timeline: Timeline | None, tree: bytes | None) -> dict[str, bytes]:
+        sections = {} if tree is None else {calltree.SECTION: tree}
+        if timeline is not None and timeline != Timeline():
+            try:
+                sections[section.SECTION] = section.encode(timeline)
+            except Exception as error:  # whatever it is, the profile is worth more
+                if not self._told_of_waits:
+                    self._told_of_waits = True
+                    logger.warning("profiles are stored without their waits: %s", error)
+        return sections
 
     def _place(self, data: bytes, request: Request, environ: Mapping[str, Any] | None) -> str:
         # Texts and not paths: Python 3.12 keeps each part of a path for good.

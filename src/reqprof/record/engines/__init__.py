@@ -49,6 +49,15 @@ class Session(Protocol):
     def finish(self) -> Stats:
         """The pstats table of all threads. Expensive: not on the request's thread."""
 
+    def calltree(self) -> bytes | None:
+        """The exact call trees of all threads as a file's section; None where the engine has none.
+
+        Expensive: not on the request's thread.
+        """
+
+    def beyond(self) -> int:
+        """Calls for which those trees had no room."""
+
     def frames(self) -> Frames:
         """The stack of a thread that is in a stretch now, outermost first; empty if none is."""
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from reqprof.record.engines.lsprof import CprofileSession, Lane
 
 _MODULE = "greenlet"
 _SWITCHES = "reqprof_switches"  # attributes that greenlets are given
@@ -37,7 +36,7 @@ def here() -> int:
     return id(sys.modules[_MODULE].getcurrent())
 
 
-def enter(lane: Lane) -> bool:
+def enter(lane: Any) -> bool:
     """The greenlet that runs begins a stretch; False where switches cannot be followed."""
     current = sys.modules[_MODULE].getcurrent()
     setattr(current, _LANE, lane)
@@ -126,7 +125,7 @@ def _switch(origin: Any, target: Any) -> None:
     left, entered = _lane(origin), _lane(target)
     if left is not None:
         if entered is None and target.parent is origin and _adoptable(target):
-            entered = _adopt(left.session, target)
+            entered = _adopt(left, target)
         left.session.show(None)
         _pause(left, origin)
     if entered is not None:
@@ -134,9 +133,9 @@ def _switch(origin: Any, target: Any) -> None:
         entered.session.show(entered)
 
 
-def _lane(greenlet: Any) -> Lane | None:
+def _lane(greenlet: Any) -> Any:
     """What a greenlet is recorded in; None where its request has ended."""
-    lane: Lane | None = _get(greenlet, _LANE, None)
+    lane: Any = _get(greenlet, _LANE, None)
     if lane is None or not lane.session.ended:
         return lane
     lane.session.show(None)
@@ -150,19 +149,16 @@ def _adoptable(child: Any) -> bool:
     return gevent is None or not isinstance(child, gevent.Hub)
 
 
-def _adopt(session: CprofileSession, child: Any) -> Lane:
+def _adopt(above: Any, child: Any) -> Any:
     """A greenlet that the request has made and switched to works for it."""
-    if session.idle:
-        lane = session.idle.pop()
-    else:
-        lane = session.new_lane()
+    lane = above.session.adopt(above)
+    if lane.adopted is None:
         lane.adopted = Adopted()
-        session.adopted.append(lane)
     setattr(child, _LANE, lane)
     return lane
 
 
-def _pause(lane: Lane, origin: Any) -> None:
+def _pause(lane: Any, origin: Any) -> None:
     lane.cpu += cpu_now() - lane.cpu_began
     lane.out = True
     if lane.adopted is not None:
@@ -174,7 +170,7 @@ def _pause(lane: Lane, origin: Any) -> None:
             lane.session.idle.append(lane)  # all its calls have returned
 
 
-def _resume(lane: Lane, left: Lane | None, origin: Any) -> None:
+def _resume(lane: Any, left: Any, origin: Any) -> None:
     if lane.adopted is not None:
         ours = left is not None and left.session is lane.session and origin.gr_frame is not None
         lane.adopted.begin(origin.gr_frame.f_code if ours else None)
@@ -194,6 +190,6 @@ def _stack(frame: FrameType | None) -> tuple[CodeType, ...]:
 
 def _blame(pair: tuple[Any, Any], error: Exception) -> None:
     for greenlet in pair:
-        lane: Lane | None = _get(greenlet, _LANE, None)
+        lane: Any = _get(greenlet, _LANE, None)
         if lane is not None:
             lane.session.fault = error

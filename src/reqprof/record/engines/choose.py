@@ -1,0 +1,88 @@
+"""Which engine records: the exact one where it was built and counts right, or else cProfile's."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from reqprof.record.engines import Unavailable, cprofile
+from reqprof.record.engines.proof import proved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqprof.model import Stats
+    from reqprof.record.engines import Engine
+    from reqprof.record.engines.session import LaneSession
+
+exact: Any
+try:
+    from reqprof.record.engines import exact
+except ImportError as error:  # it was not built, or cannot be used in this Python
+    exact, _lacking = None, f"the exact engine is not here: {error}"
+
+ENGINES = ("auto", "exact", "cprofile")
+
+
+def engine(name: str = "auto", *, builtins: bool, clock: str) -> Engine:
+    """This Python's engine of that name, after a self-test; see :data:`ENGINES`.
+
+    Raises :exc:`Unavailable` where that fails; ``auto`` then takes cProfile's.
+    """
+    _refuse_free_threads()
+    _refuse_eventlet()
+    if name == "cprofile":
+        return LaneEngine("cprofile", cprofile.Session, builtins=builtins, clock=clock)
+    try:
+        if exact is None:
+            raise Unavailable("skipped_engine", _lacking)
+        return LaneEngine("exact", exact.Session, builtins=builtins, clock=clock)
+    except Unavailable:
+        if name == "exact":
+            raise
+        return engine("cprofile", builtins=builtins, clock=clock)
+
+
+def active() -> LaneSession | None:
+    """The session, of any engine, that records this thread at this moment."""
+    found = cprofile.active()
+    if found is None and exact is not None:
+        return exact.active()  # type: ignore[no-any-return]
+    return found
+
+
+class LaneEngine:
+    """Records with one kind of session."""
+
+    def __init__(
+        self, name: str, kind: Callable[..., LaneSession], *, builtins: bool, clock: str
+    ) -> None:
+        self.name = name
+        self.builtins = builtins
+        self.clock = clock
+        self._kind = kind
+        self._python_cost, self._c_cost = proved(kind)
+
+    def session(self) -> LaneSession:
+        _refuse_eventlet()  # which may have come after the engine
+        if active() is not None:
+            raise Unavailable("skipped_nested", "the thread was already recording a request")
+        session = self._kind(builtins=self.builtins, clock=self.clock)
+        session.watch()
+        return session
+
+    def cost(self, stats: Stats) -> float:
+        c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
+        calls = sum(row[1] for row in stats.values())
+        return (calls - c_calls) * self._python_cost + c_calls * self._c_cost
+
+
+def _refuse_free_threads() -> None:
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise Unavailable("skipped_free_threaded", "free-threaded Python cannot be recorded yet")
+
+
+def _refuse_eventlet() -> None:
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and patcher.is_monkey_patched("thread"):
+        raise Unavailable("skipped_eventlet", "eventlet's green threads cannot be told apart")

@@ -1,0 +1,51 @@
+"""An exactly recorded call tree as bytes: the section ``tree`` in the trailer of a ``.prof``.
+
+``docs/format.md`` describes them; :mod:`reqprof.tree.recorded` reads them. Writing runs in the
+served process: this module imports the standard library and nothing of the reading half.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from reqprof.model import Function
+
+SECTION: Final = "tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The tree of one thread: its functions, and the nodes, which name them by their places.
+
+    ``nodes`` holds five numbers for each node, a node before its children: how many levels to go
+    up from the last one, the function, calls, resumptions, and own nanoseconds. Each is written
+    in sevens of bits, the lowest first, in bytes whose eighth bit says that more follow (LEB128,
+    DWARF 5, 7.6).
+    """
+
+    thread: str
+    functions: list[Function]
+    nodes: bytes
+    beyond: int = 0  # calls for which no node was left
+
+
+def encode(parts: Iterable[Part], costs: Mapping[str, float]) -> bytes:
+    """The section: one line of JSON in ASCII, then the nodes of all parts.
+
+    ``costs`` are the seconds that recording one call adds, by what they add to.
+    """
+    functions: list[Function] = []
+    rows: list[list[object]] = []
+    nodes: list[bytes] = []
+    for part in parts:
+        rows.append([part.thread, len(functions), len(part.nodes), part.beyond])
+        functions += part.functions
+        nodes.append(part.nodes)
+    head = {"costs": dict(costs), "parts": rows, "functions": functions}
+    line = json.dumps(head, separators=(",", ":")).encode("ascii")
+    return b"\n".join((line, b"".join(nodes)))
