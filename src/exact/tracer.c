@@ -97,7 +97,8 @@ static PyObject *tracer_hang(Tracer *tracer, PyObject *other)
         PyErr_SetString(PyExc_ValueError, "a tracer hangs below one of the same tree");
         return NULL;
     }
-    tracer->top = ((Tracer *)other)->cursor;
+    tracer->cursor = tracer->top = ((Tracer *)other)->cursor;
+    tracer->below = ((Tracer *)other)->below;
     Py_RETURN_NONE;
 }
 

@@ -75,7 +75,8 @@ static inline void tracer_leave(Tracer *tracer, Key key)
     const Node *nodes = tracer->tree->nodes;
     /* One that is not the innermost: others have ended untold. One that is not there at all was
      * called before the stretch began. */
-    for (uint32_t node = tracer->cursor; node != tracer->top; node = nodes[node].parent) {
+    for (uint32_t node = tracer->cursor; node != tracer->top && node != 0;
+         node = nodes[node].parent) {
         if (nodes[node].key == key) {
             tracer->cursor = nodes[node].parent;
             return;

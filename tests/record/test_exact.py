@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reqprof.record.engines import choose
-from tests.conftest import need_engine
+from tests.conftest import need_engine, need_module
 from tests.record import test_engine
 
 if TYPE_CHECKING:
@@ -132,6 +132,32 @@ def rows(nodes: bytes) -> Iterator[tuple[int, ...]]:
     assert shift == 0
     assert len(numbers) % 5 == 0
     return iter([tuple(numbers[i : i + 5]) for i in range(0, len(numbers), 5)])
+
+
+def test_what_a_greenlet_of_the_request_calls_hangs_below_what_switched_to_it() -> None:
+    need_module("greenlet")
+    import greenlet
+
+    def inner() -> None:
+        len([1])
+        greenlet.getcurrent().parent.switch()
+        inner_again()
+
+    def inner_again() -> None: ...
+
+    def outer() -> None:
+        for _ in range(2):
+            child = greenlet.greenlet(inner)
+            while not child.dead:
+                child.switch()
+
+    found, _ = recorded(outer).below("outer")
+    stacks = {tuple(name for _, _, name in stack): calls for stack, calls in found.items()}
+    switch = "<method 'switch' of 'greenlet.greenlet' objects>"
+    assert stacks["outer", switch] == 4
+    assert stacks["outer", switch, "inner"] == 2
+    assert stacks["outer", switch, "inner", "<built-in method builtins.len>"] == 2
+    assert stacks["outer", switch, "inner", "inner_again"] == 2
 
 
 # Programs, beside those of test_engine.py.
