@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from reqprof.record.engines.session import LaneSession
 
 _FILE = "<reqprof self-test>"
-_TRIALS = 3
-_TRIAL_CALLS = 500
+_TRIALS = 5
+_TRIAL_CALLS = 1000
 _SELF_TEST = """
 def leaf(): pass
 def calls_python(n):
