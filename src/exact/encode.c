@@ -25,8 +25,8 @@ static void go_up(void *with, uint32_t node)
     ((Output *)with)->up++;
 }
 
-/* Each node before its children: how many levels to go up first, its function, calls, resumes, and
- * its own time in nanoseconds. */
+/* Each node before its children: how many levels to go up first, its function, calls, resumes,
+ * uncounted calls, and its own time in nanoseconds. */
 static void put_nodes(Output *output, const Shown *shown, double nanoseconds)
 {
     for (uint32_t node = shown->first[0]; node != 0;) {
@@ -35,6 +35,7 @@ static void put_nodes(Output *output, const Shown *shown, double nanoseconds)
         put(output, found->function);
         put(output, found->calls);
         put(output, found->resumes);
+        put(output, found->uncounted);
         put(output, found->own > 0 ? (uint64_t)((double)found->own * nanoseconds + 0.5) : 0);
         output->up = 0;
         node = shown_after(shown, node, go_up, output);
@@ -58,7 +59,7 @@ PyObject *tree_encode(Tree *tree, PyObject *hidden)
         return NULL;
     }
     PyObject *found = NULL;
-    Output output = {.bytes = PyMem_RawMalloc((size_t)tree->length * 5 * LONGEST)};
+    Output output = {.bytes = PyMem_RawMalloc((size_t)tree->length * 6 * LONGEST)};
     if (output.bytes == NULL) {
         PyErr_NoMemory();
     }

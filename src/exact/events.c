@@ -162,6 +162,9 @@ CALLBACK(on_call)
         if (key != 0) {
             tracer_enter(tracer, key, 0, arguments[2], arguments[3]);
         }
+        else if (!PyFunction_Check(arguments[2]) && !PyMethod_Check(arguments[2])) {
+            tracer_pass(tracer);
+        }
     }
     Py_RETURN_NONE;
 }

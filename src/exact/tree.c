@@ -192,6 +192,23 @@ static PyObject *get_failed(Tree *tree, void *closure)
     return PyBool_FromLong(tree->failed);
 }
 
+PyDoc_STRVAR(tally_doc, "tally()\n--\n\n"
+    "How often recording cost something: calls of Python functions, resumptions, calls of C\n"
+    "functions, and other calls. Those without a node are taken for calls of Python functions.");
+
+static PyObject *tree_tally(Tree *tree, PyObject *unused)
+{
+    (void)unused;
+    unsigned long long python = tree->beyond, resumes = 0, c = 0, uncounted = 0;
+    for (uint32_t i = 0; i < tree->length; i++) {
+        const Node *node = &tree->nodes[i];
+        *(key_is_c(node->key) ? &c : &python) += node->calls;
+        resumes += node->resumes;
+        uncounted += node->uncounted;
+    }
+    return Py_BuildValue("(KKKK)", python, resumes, c, uncounted);
+}
+
 static PyGetSetDef tree_getset[] = {
     {"length", (getter)get_length, NULL, "Nodes, the root included.", NULL},
     {"beyond", (getter)get_beyond, NULL, "Calls for which the budget left no node.", NULL},
@@ -202,6 +219,7 @@ static PyGetSetDef tree_getset[] = {
 static PyMethodDef tree_methods[] = {
     {"table", (PyCFunction)tree_table, METH_O, tree_table_doc},
     {"encode", (PyCFunction)tree_encode, METH_O, tree_encode_doc},
+    {"tally", (PyCFunction)tree_tally, METH_NOARGS, tally_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -20,6 +20,7 @@ typedef struct {
     uint32_t parent;
     uint32_t last;      /* the child that was entered last: the next one, more often than not */
     uint32_t function;  /* its place in the tree's functions */
+    uint32_t uncounted; /* calls it made that are no function's, as of a class: only their cost */
     uint64_t calls;
     uint64_t resumes;   /* of a generator or coroutine; cProfile counts them as calls */
     int64_t own;        /* ticks */

@@ -77,11 +77,13 @@ def put(folder: Path, *, name: str | None = None, size: int = 20, **facts: Any) 
     return path
 
 
-def put_waiting(folder: Path, timeline: Timeline | None, **facts: Any) -> Path:
+def put_waiting(
+    folder: Path, timeline: Timeline | None, tree: bytes | None = None, **facts: Any
+) -> Path:
     """Have a profile written as the served process does; its path."""
     told = request(**facts)
     caps = Caps(max_files=None, max_bytes=None, min_free=None)
-    Writer(folder, caps).write(table(), told, None, timeline)
+    Writer(folder, caps).write(table(), told, None, timeline, tree)
     (path,) = folder.glob(f"*{told.id}.prof")
     return path
 

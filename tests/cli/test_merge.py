@@ -203,7 +203,7 @@ def test_the_extension_picks_the_format_and_a_flag_wins(
     result = reqprof("merge", *words)
 
     assert (result.exit_code, result.stdout) == (0, ""), result.output
-    assert result.stderr == f"wrote {words[1]}: 7 requests\n"
+    assert result.stderr.endswith(f"wrote {words[1]}: 7 requests\n")
     data = (tmp_path / words[1]).read_bytes()
     assert b"fib" in data
     if root:

@@ -50,7 +50,7 @@ PLACES = "waited  times  longest  file:line function, outermost first"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return put_waiting(tmp_path / "profiles", TIMELINE, **FACTS)
+    return put_waiting(tmp_path / "profiles", TIMELINE, None, **FACTS)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def tables_of(result: Result) -> list[str]:
 def test_what_it_waited_for_and_what_others_did_is_told_in_few_words(
     reqprof: Reqprof, tmp_path: Path
 ) -> None:
-    facts = {
+    facts: dict[str, Any] = {
         "held": 0.0031, "tasks": 3, "tasks_ran": 0.0021, "tasks_waited": 0.0451,
         "jobs": 2, "jobs_ran": 0.012, "jobs_cpu": 0.0031, "left_running": 2,
     }  # fmt: skip

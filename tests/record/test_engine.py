@@ -422,7 +422,18 @@ def test_a_forked_child_is_not_recorded_and_not_slowed() -> None:
 
 def test_the_estimate_of_its_cost_grows_with_the_calls() -> None:
     engine = engine_of()
-    few = engine.cost({("a.py", 1, "f"): (1, 1, 0.0, 0.0, {})})
-    many = engine.cost({("a.py", 1, "f"): (1000, 1000, 0.0, 0.0, {})})
-    assert 0 < few < 20e-6
-    assert many == pytest.approx(1000 * few)
+
+    def leaf() -> None: ...
+
+    def cost(calls: int) -> float:
+        session = engine.session()
+        stretch = session.enter()
+        for _ in range(calls):
+            leaf()
+        session.leave(stretch)
+        session.close()
+        return session.cost(session.finish())
+
+    once = (cost(2000) - cost(1000)) / 1000
+    assert 0 < once < 20e-6
+    assert cost(5000) - cost(2000) == pytest.approx(3000 * once)

@@ -112,7 +112,7 @@ def read(functions: list[Function], nodes: bytes) -> Calls:
     """The nodes as docs/format.md describes them."""
     found = Calls()
     stack: list[Function] = []
-    for up, function, calls, resumes, _ in rows(nodes):
+    for up, function, calls, resumes, _, _ in rows(nodes):
         del stack[len(stack) - up :]
         stack.append(functions[function])
         found.begun[tuple(stack)] += calls
@@ -130,8 +130,8 @@ def rows(nodes: bytes) -> Iterator[tuple[int, ...]]:
             numbers.append(number)
             number = shift = 0
     assert shift == 0
-    assert len(numbers) % 5 == 0
-    return iter([tuple(numbers[i : i + 5]) for i in range(0, len(numbers), 5)])
+    assert len(numbers) % 6 == 0
+    return iter([tuple(numbers[i : i + 6]) for i in range(0, len(numbers), 6)])
 
 
 def test_what_a_greenlet_of_the_request_calls_hangs_below_what_switched_to_it() -> None:

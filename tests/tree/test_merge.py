@@ -57,18 +57,20 @@ def test_order_and_grouping_do_not_matter(traces: list[list[Event]], chance: st.
 
 def test_frames_add_up_and_are_exact_only_together() -> None:
     f, g = function("f"), function("g")
-    one = Node(ROOT, 3, 0.0, 3.0, True, {f: Node(f, 3, 3.0, 3.0, True)})
+    one = Node(ROOT, 3, 0.0, 3.0, True, {f: Node(f, 3, 3.0, 3.0, True, overhead=0.5)})
     two = Node(ROOT, 2, 0.0, 5.0, True)
-    two.children = {f: Node(f, 1.5, 1.0, 1.0, False), g: Node(g, 1, 4.0, 4.0, True)}
-    assert merge([one, two]).rows() == [
-        (0, ROOT, 5, 0.0, 8.0, True),
-        (1, f, 4.5, 4.0, 4.0, False),
-        (1, g, 1, 4.0, 4.0, True),
+    two.children = {f: Node(f, 1.5, 1.0, 1.0, False, guessed=1.0), g: Node(g, 1, 4.0, 4.0, True)}
+    merged = merge([one, two])
+    assert merged.rows() == [
+        (0, ROOT, 5, 0.0, 8.0, True, 0.0, 0.0),
+        (1, f, 4.5, 4.0, 4.0, False, 1.0, 0.5),
+        (1, g, 1, 4.0, 4.0, True, 0.0, 0.0),
     ]
+    assert merged.exact_share() == 7 / 8
 
 
 def test_no_trees_make_an_empty_one() -> None:
-    assert merge([]).rows() == [(0, ROOT, 0, 0.0, 0.0, True)]
+    assert merge([]).rows() == [(0, ROOT, 0, 0.0, 0.0, True, 0.0, 0.0)]
 
 
 def test_trees_are_taken_one_at_a_time() -> None:

@@ -33,7 +33,7 @@ def test_walk_goes_parents_first_in_order() -> None:
 def test_exact_share_is_that_of_self_time() -> None:
     f, g = function("f"), function("g")
     tree = Node(ROOT, 2, 0.0, 4.0)
-    tree.children = {f: Node(f, 1, 3.0, 3.0), g: Node(g, 1, 1.0, 1.0, exact=False)}
+    tree.children = {f: Node(f, 1, 3.0, 3.0), g: Node(g, 1, 1.0, 1.0, exact=False, guessed=1.0)}
     assert tree.exact_share() == 0.75
 
 

@@ -61,9 +61,13 @@ def test_the_widest_frames_stay() -> None:
 def test_a_remainder_joins_the_next_one() -> None:
     f = function("f")
     tree = Node(ROOT, 1, 0.0, 3.0)
-    tree.children = {f: Node(f, 1, 1.0, 1.0), REST: Node(REST, 0, 2.0, 2.0, False)}
+    tree.children = {f: Node(f, 1, 1.0, 1.0), REST: Node(REST, 0, 2.0, 2.0, False, guessed=2.0)}
+    tree.children[f].overhead = 0.25
     cut = prune(tree, min_total=1.5)
-    assert cut.rows() == [(0, ROOT, 1, 0.0, 3.0, True), (1, REST, 1, 3.0, 3.0, False)]
+    assert cut.rows() == [
+        (0, ROOT, 1, 0.0, 3.0, True, 0.0, 0.0),
+        (1, REST, 1, 3.0, 3.0, False, 2.0, 0.25),
+    ]
 
 
 def test_large_trees() -> None:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from reqprof.tree.node import Node
 
 FUNCTIONS = [("a.py", 1, "view"), ("a.py", 5, "query"), ("~", 0, "<built-in method len>")]
-EXAMPLE = bytes.fromhex("00 00 01 00 e8 07 00 01 02 00 64")  # docs/format.md explains it
+EXAMPLE = bytes.fromhex("00 00 01 00 00 e8 07 00 01 02 00 00 64")  # docs/format.md explains it
+
+COSTS = {"python": (1e-8, 2e-8), "resumption": (3e-9, 4e-9), "c": (5e-9, 6e-9)}
 
 
 def section(*parts: calltree.Part) -> bytes:
-    return calltree.encode(parts, {"python": 1e-7, "c": 5e-8})
+    return calltree.encode(parts, COSTS)
 
 
 def numbers(*values: int) -> bytes:
@@ -51,7 +53,13 @@ def test_the_example_of_the_document() -> None:
 
 
 def test_nodes_go_up_as_many_levels_as_they_say() -> None:
-    nodes = numbers(0, 0, 1, 0, 10, 0, 1, 1, 0, 20, 0, 2, 3, 0, 30, 2, 2, 1, 0, 40, 2, 1, 1, 0, 50)
+    nodes = numbers(
+        *(0, 0, 1, 0, 0, 10),
+        *(0, 1, 1, 0, 0, 20),
+        *(0, 2, 3, 0, 0, 30),
+        *(2, 2, 1, 0, 0, 40),
+        *(2, 1, 1, 0, 0, 50),
+    )
     tree = decode(section(calltree.Part("", FUNCTIONS, nodes)))
     assert shown(tree)[1:] == [
         (1, "view", 1, 10),
@@ -63,7 +71,7 @@ def test_nodes_go_up_as_many_levels_as_they_say() -> None:
 
 
 def test_a_function_that_calls_itself_stands_below_itself() -> None:
-    nodes = numbers(*(0, 0, 1, 0, 1) * 3000)
+    nodes = numbers(*(0, 0, 1, 0, 0, 1) * 3000)
     depth = max(depth for depth, _ in decode(section(calltree.Part("", FUNCTIONS, nodes))).walk())
     assert depth == 3000
 
@@ -72,8 +80,8 @@ def test_threads_are_added_and_functions_of_one_name_too() -> None:
     twins = [FUNCTIONS[1], FUNCTIONS[1]]
     tree = decode(
         section(
-            calltree.Part("MainThread", FUNCTIONS, numbers(0, 1, 1, 0, 5)),
-            calltree.Part("pool", twins, numbers(0, 0, 2, 0, 5, 1, 1, 4, 0, 5), beyond=3),
+            calltree.Part("MainThread", FUNCTIONS, numbers(0, 1, 1, 0, 0, 5)),
+            calltree.Part("pool", twins, numbers(0, 0, 2, 0, 0, 5, 1, 1, 4, 0, 0, 5), beyond=3),
         )
     )
     assert shown(tree)[1:] == [(1, "query", 7, 15)]
@@ -96,14 +104,18 @@ def test_no_thread_at_all_is_an_empty_tree() -> None:
         (b'{"functions":[["a",-1,"f"]],"parts":[]}\n', "a function"),
         (b'{"functions":[["a",true,"f"]],"parts":[]}\n', "a function"),
         (b'{"functions":[],"parts":[["t",0,0]]}\n', "a thread's part"),
+        (b'{"functions":[],"parts":[],"costs":{"c":[0.1]}}\n', "a cost"),
+        (b'{"functions":[],"parts":[],"costs":{"c":[0.1,"a"]}}\n', "a cost"),
+        (b'{"functions":[],"parts":[],"costs":{"c":[0.1,NaN]}}\n', "JSON"),
+        (b'{"functions":[],"parts":[],"costs":{"c":[0.1,-0.1]}}\n', "a cost"),
         (b'{"functions":[],"parts":[["t",-1,0,0]]}\n', "a place or a size"),
         (b'{"functions":[],"parts":[["t",0,1e9,0]]}\n', "a place or a size"),
         (b'{"functions":[],"parts":[["t",0,9,0]]}\n\0', "do not fill"),
         (b'{"functions":[],"parts":[]}\n\0', "do not fill"),
-        (section(calltree.Part("", FUNCTIONS, numbers(1, 0, 1, 0, 0))), "hangs nowhere"),
-        (section(calltree.Part("", FUNCTIONS, numbers(0, 3, 1, 0, 0))), "of no function"),
-        (section(calltree.Part("", FUNCTIONS, numbers(0, 0, 1, 0))), "within a node"),
-        (section(calltree.Part("", FUNCTIONS, b"\0\0\0\0\x80")), "within a number"),
+        (section(calltree.Part("", FUNCTIONS, numbers(1, 0, 1, 0, 0, 0))), "hangs nowhere"),
+        (section(calltree.Part("", FUNCTIONS, numbers(0, 3, 1, 0, 0, 0))), "of no function"),
+        (section(calltree.Part("", FUNCTIONS, numbers(0, 0, 1, 0, 0))), "within a node"),
+        (section(calltree.Part("", FUNCTIONS, b"\0\0\0\0\0\x80")), "within a number"),
         (section(calltree.Part("", FUNCTIONS, b"\xff" * 10 + b"\x01")), "beyond 64 bits"),
     ],
 )
@@ -136,3 +148,17 @@ def test_the_head_is_one_line_of_ascii() -> None:
     line = section(calltree.Part("Fädchen", [("é.py", 1, "f\ud800")], b"")).partition(b"\n")[0]
     assert line.isascii()
     assert json.loads(line)["parts"] == [["Fädchen", 0, 0, 0]]
+
+
+def test_what_recording_took_is_told_for_each_frame() -> None:
+    nodes = numbers(*(0, 0, 1, 10, 0, 900), *(0, 1, 2, 0, 0, 90), *(1, 2, 4, 0, 0, 9))
+    costs = {**COSTS, "uncounted": (0.0, 1e-6)}
+    tree = decode(calltree.encode([calltree.Part("", FUNCTIONS, nodes)], costs))
+    view = tree.children[FUNCTIONS[0]]
+    assert tree.overhead == 0
+    assert view.overhead == pytest.approx(1e-8 + 10 * 3e-9 + 2 * 2e-8 + 4 * 6e-9)
+    assert view.children[FUNCTIONS[1]].overhead == pytest.approx(2 * 1e-8)
+    assert view.children[FUNCTIONS[2]].overhead == pytest.approx(4 * 5e-9)
+    nodes = numbers(0, 0, 1, 0, 3, 900)
+    tree = decode(calltree.encode([calltree.Part("", FUNCTIONS, nodes)], costs))
+    assert tree.children[FUNCTIONS[0]].overhead == pytest.approx(1e-8 + 3e-6)

@@ -53,7 +53,7 @@ def one(name: str, file: str = "/srv/shop.py", line: int = 12) -> Node:
 def guessed() -> Node:
     tree = one("search")
     for node in tree.children.values():
-        node.exact = False
+        node.exact, node.guessed = False, node.self_time
     return tree
 
 
@@ -112,8 +112,24 @@ def test_estimates_and_the_picture_say_so() -> None:
     assert any("reconstructed from caller-callee edges" in text for text in texts(document))
 
 
+def test_a_sum_of_both_kinds_says_how_much_is_exact() -> None:
+    document = parse(render(merge([guessed(), one("search"), one("search")])))
+    assert said(frames(document)[1]).endswith("\n33.3 % of its self time is an estimate")
+    assert any(text.startswith("66.7 % of the time is on exact stacks") for text in texts(document))
+
+
+def test_what_tracing_added_is_told_where_it_is_known() -> None:
+    tree = one("search")
+    (node,) = tree.children.values()
+    node.overhead = 0.5
+    document = parse(render(tree))
+    for frame in frames(document):
+        assert said(frame).endswith("\nabout 1.50 s without tracing")
+
+
 def test_an_exact_picture_makes_no_excuse() -> None:
     assert "reconstructed" not in render(one("search"))
+    assert "All stacks are exact." in render(one("search"))
 
 
 def test_small_frames_are_merged_and_it_is_said() -> None:
@@ -151,7 +167,7 @@ def test_the_legend_names_the_app_first_then_the_greatest() -> None:
         f = (f"/lib/python3.11/site-packages/{name}/x.py", 1, "f")
         tree.children[f] = Node(f, 1, time, time)
     tree.children[function("f")] = Node(function("f"), 1, 1.0, 1.0)
-    assert texts(parse(render(tree)))[1:4] == ["app", "jinja2", "flask"]
+    assert texts(parse(render(tree)))[2:5] == ["app", "jinja2", "flask"]
 
 
 def test_long_notes_are_wrapped() -> None:

@@ -13,9 +13,9 @@ from tests.tree.tables import NAMES, chain, deep, function, load, wide
 
 F, G, H, TINY = (("/srv/shop.py", i, name) for i, name in enumerate(("f", "g", "h", "tiny"), 1))
 SMALL = Node(ROOT, 1203, 0.0, 2.0)
-SMALL.children = {F: Node(F, 1, 0.1, 1.5), G: Node(G, 1.5, 0.5, 0.5, exact=False)}
-SMALL.children[F].children[H] = Node(H, 1200, 1.4, 1.4, exact=False)
-SMALL.children[F].children[TINY] = Node(TINY, 1, 1e-4, 1e-4, exact=False)
+SMALL.children = {F: Node(F, 1, 0.1, 1.5), G: Node(G, 1.5, 0.5, 0.5, exact=False, guessed=0.5)}
+SMALL.children[F].children[H] = Node(H, 1200, 1.4, 1.4, exact=False, guessed=1.4)
+SMALL.children[F].children[TINY] = Node(TINY, 1, 1e-4, 1e-4, exact=False, guessed=1e-4)
 
 
 def test_the_whole_of_a_small_tree() -> None:
@@ -27,8 +27,21 @@ def test_the_whole_of_a_small_tree() -> None:
         " 70.0 %  ~1.40 s  ~1.40 s   ~1,200  │ ↓ shop.h (/srv/shop.py:3)\n"
         " 25.0 %  ~500 ms  ~500 ms     ~1.5  └ shop.g (/srv/shop.py:2)\n"
         "\n"
-        "~ estimate. Stacks are reconstructed from caller-callee edges: 5 % of the time is on "
-        "exact ones, the\nrest is an estimate.\n"
+        "~ is an estimate. 5 % of the time is on exact stacks; the others are reconstructed from\n"
+        "caller-callee edges, an estimate.\n"
+    )
+
+
+def test_what_tracing_added_has_a_column_where_it_is_known() -> None:
+    tree = Node(ROOT, 3, 0.0, 2.0)
+    tree.children = {F: Node(F, 3, 2.0, 2.0, overhead=0.75)}
+    assert render(tree) == (
+        "2.00 s in 3 calls of 1 functions\n"
+        "\n"
+        "  share    total untraced     self    calls  function\n"
+        "100.0 %   2.00 s  ~1.25 s   2.00 s        3  shop.f (/srv/shop.py:1)\n"
+        "\n"
+        "~ is an estimate. All stacks are exact.\n"
     )
 
 

@@ -6,19 +6,26 @@ import marshal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import click
+
 from reqprof import view
 from reqprof.cli import captions
-from reqprof.cli.talk import printable, terminal_width
-from reqprof.errors import UsageError
+from reqprof.cli.talk import printable, say, terminal_width
+from reqprof.errors import BadProfile, NotFound, UsageError
 from reqprof.store.stats import combine
+from reqprof.tree import waits
+from reqprof.tree.build import build
+from reqprof.tree.compensate import compensated, is_costed
+from reqprof.tree.compensate import untraced as untraced_totals
 from reqprof.tree.merge import merge
 from reqprof.tree.profile import tree_of
 from reqprof.view import flameprof
+from reqprof.view.trust import trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from reqprof.model import Profile, Stats
+    from reqprof.model import Profile, Stats, Timeline
     from reqprof.tree.node import Node
 
     Caption = Callable[[], tuple[str, list[str]]]
@@ -28,23 +35,43 @@ PSTATS_VERSION = 4
 """Of marshal, as cProfile writes it."""
 
 _TAKES = {
-    ("svg", "reqprof"): {"width", "row_height", "font_size", "threshold"},
+    ("svg", "reqprof"): {"width", "row_height", "font_size", "threshold", "untraced"},
     ("svg", "flameprof"): {"width", "row_height", "font_size", "threshold"},
     ("folded", "flameprof"): {"threshold", "log_mult"},
-    ("text", "reqprof"): {"width", "threshold"},
-    ("folded", "reqprof"): set(),
+    ("text", "reqprof"): {"width", "threshold", "untraced"},
+    ("folded", "reqprof"): {"untraced"},
     ("prof", "reqprof"): set(),
 }
 """The options of each format and renderer; what is not here cannot be drawn."""
 
 
+UNTRACED = "Times are without what recording added to each frame, an estimate."
+
+threshold = click.option(
+    "--threshold",
+    metavar="PERCENT",
+    type=click.FloatRange(0, 100),
+    help="Of the whole time, below which frames are not drawn.",
+)
+untraced = click.option(
+    "--untraced",
+    is_flag=True,
+    default=None,
+    help="Times without what recording added, an estimate that only exact trees have.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """How to draw; raises UsageError for a format or an option that the renderer lacks."""
+    """How to draw; raises UsageError for a format or an option that the renderer lacks.
+
+    ``damaged`` is told of profiles whose own tree cannot be read; their tables are drawn.
+    """
 
     form: str
     renderer: str = "reqprof"
     options: Mapping[str, object] = field(default_factory=dict)
+    damaged: Callable[[BadProfile], None] = lambda error: None
 
     def __post_init__(self) -> None:
         known = _TAKES.get((self.form, self.renderer))
@@ -64,25 +91,79 @@ class Pen:
         if self.renderer == "flameprof":
             return self._flameprof(combine(profile.stats for profile in profiles))
         # A tree for each request, then the sum: merged edges lose which caller meant which callee.
-        tree = merge(map(tree_of, profiles))
+        tree = merge(map(self._tree, profiles))
+        if self.form == "folded":
+            say(trust(tree))  # the format has no place for it
         return self._view(tree, *caption())
 
     def one(self, profile: Profile) -> str | bytes:
         """A single profile."""
         if self.renderer == "flameprof":
             return self._flameprof(profile.stats)
-        return self._view(tree_of(profile), *captions.alone(profile))
+        return self._view(self._tree(profile), *captions.alone(profile))
+
+    def frames(self, profile: Profile, timeline: Timeline) -> Node:
+        """The tree of a single profile, with its waits."""
+        tree = self._tree(profile)
+        waits.hang(tree, timeline.waits)
+        return self._compensated(tree)
+
+    def text(self, tree: Node) -> str:
+        """The tree alone, for a page that says the rest."""
+        options = {name: value for name, value in self.options.items() if name != "untraced"}
+        room = {"width": terminal_width()} if terminal_width() else {}
+        return str(view.by_name("text")(tree, **{**room, **options}))
+
+    def _tree(self, profile: Profile) -> Node:
+        try:
+            return tree_of(profile)
+        except BadProfile as error:
+            self.damaged(error)
+            return build(profile.stats)
+
+    def _compensated(self, tree: Node) -> Node:
+        if not self.options.get("untraced"):
+            return tree
+        if not is_costed(tree):
+            raise NotFound("nothing here says what recording cost each frame: leave out --untraced")
+        return compensated(tree)
 
     def _flameprof(self, stats: Stats) -> str:
         form = "log" if self.form == "folded" else self.form
         return flameprof.render(stats, format=form, **self.options)  # type: ignore[arg-type]
 
     def _view(self, tree: Node, title: str, notes: list[str]) -> str | bytes:
+        tree = self._compensated(tree)
+        if self.options.get("untraced"):
+            notes = [*notes, UNTRACED]
+        if self.form == "text":
+            lines = [printable(line) for line in (title, *notes)]
+            return "\n".join((*lines, "", self.text(tree)))
         render = view.by_name(self.form)
+        options = {name: value for name, value in self.options.items() if name != "untraced"}
         if self.form == "svg":
-            return render(tree, title=title, notes=notes, **self.options)
-        if self.form != "text":
-            return render(tree, **self.options)
-        room = {"width": terminal_width()} if terminal_width() else {}
-        lines = [printable(line) for line in (title, *notes)]
-        return "\n".join((*lines, "", str(render(tree, **{**room, **self.options}))))
+            return render(tree, title=title, notes=notes, **options)
+        return render(tree, **options)
+
+
+def as_json(tree: Node) -> dict[str, object]:
+    """Every frame of a tree, parents before children, seconds in full."""
+    without = untraced_totals(tree) if is_costed(tree) else {}
+    return {
+        "exact_share": tree.exact_share(),
+        "frames": [
+            {
+                "depth": depth,
+                "file": node.function[0],
+                "line": node.function[1],
+                "name": node.function[2],
+                "calls": node.calls,
+                "self": node.self_time,
+                "total": node.total,
+                "untraced": without.get(node),
+                "exact": node.exact,
+                "waiting": node.is_wait,
+            }
+            for depth, node in tree.walk()
+        ],
+    }

@@ -71,6 +71,11 @@ class Remarks:
         self.bad += 1
         complain(f"skipped {error}")
 
+    def reconstructed(self, error: BadProfile) -> None:
+        """Name a file whose call tree is damaged; its table is sound and stands in for that."""
+        self.bad += 1
+        complain(f"{error}; reconstructed from its table")
+
     def leave_out(self, path: Path, reason: Reason) -> None:
         """Remember a sound file that does not count."""
         self.left.setdefault(reason, []).append(path)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import captions, destination, each, gather, output
+from reqprof.cli import captions, destination, draw, each, gather, output
 from reqprof.cli.draw import Pen
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import plural, progress
@@ -59,12 +59,8 @@ FORMATS = ("svg", "prof", "text", "folded")
 )
 @click.option("--row-height", metavar="N", type=click.IntRange(min=1), help="Pixels of a frame.")
 @click.option("--font-size", metavar="N", type=click.IntRange(min=1), help="Pixels.")
-@click.option(
-    "--threshold",
-    metavar="PERCENT",
-    type=click.FloatRange(0, 100),
-    help="Of the whole time, below which frames are not drawn.",
-)
+@draw.threshold
+@draw.untraced
 @click.option(
     "--log-mult",
     metavar="N",
@@ -89,9 +85,9 @@ def command(
         flags["svg"] = True
     goal = (destination.choose_folder if singly else destination.choose)(flags, out, names)
     given = {name: value for name, value in options.items() if value is not None}
-    pen = Pen(goal.form, renderer, given)
-
     remarks = gather.Remarks()
+    pen = Pen(goal.form, renderer, given, remarks.reconstructed)
+
     found = gather.find(names, remarks)
     destination.check(goal, names, [stored.path for stored in found])
     chosen = gather.narrow(found, wanted, remarks, interrupted=False)

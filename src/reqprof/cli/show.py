@@ -18,6 +18,11 @@ then its calls in pool threads, most time first. A place is a stack of `file:lin
 line being the one that awaits. On a terminal it has the frames of your own code, what the last of
 them awaited and where that ended; --full-paths, a pipe or a file gets every frame.
 
+--tree shows the call tree instead, widest first, with what it waited in: a coroutine or generator
+is one call in it, however often it was resumed. Stacks are exact where the exact engine recorded
+them, and else reconstructed from the table, which marks them as estimates. --untraced takes away
+what recording added to each frame, by an estimate that only exact trees have.
+
 --json prints one JSON object with the facts and the same rows.
 """
 
@@ -29,7 +34,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import functions, gather, sheet, table, waits
+from reqprof.cli import draw, functions, gather, sheet, table, waits
 from reqprof.cli.params import parsed
 from reqprof.cli.request import facts
 from reqprof.cli.talk import Screen, emit, emit_json
@@ -95,6 +100,9 @@ def _pattern(text: str) -> re.Pattern[str]:
     help="Instead of the table: what the functions that match called.",
 )
 @click.option("--waits", "waiting", is_flag=True, help="Instead of the table: where it waited.")
+@click.option("--tree", "as_tree", is_flag=True, help="Instead of the table: the call tree.")
+@draw.threshold
+@draw.untraced
 @click.option("--full-paths", is_flag=True, help="Shorten no paths and stacks on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object instead of text.")
 @gather.untrusted
@@ -107,17 +115,32 @@ def command(
     callers: re.Pattern[str] | None,
     callees: re.Pattern[str] | None,
     waiting: bool,
+    as_tree: bool,
+    threshold: float | None,
+    untraced: bool | None,
     full_paths: bool,
     as_json: bool,
     untrusted: bool,
-) -> None:
-    """Print one profile."""
+) -> int:
+    """Print one profile; gives the exit status."""
     if waiting and (sort or callers or callees):
         raise UsageError("--waits has no functions: leave out --sort, --callers and --callees")
+    if as_tree and (sort or callers or callees or match or waiting):
+        raise UsageError(
+            "--tree has no rows to choose from: leave out --sort, --match, --callers, --callees"
+            " and --waits"
+        )
+    drawing = {"threshold": threshold, "untraced": untraced}
+    given = {name: value for name, value in drawing.items() if value is not None}
+    if given and not as_tree:
+        raise UsageError(f"--{next(iter(given))} means nothing without --tree")
     path = which(word, folder)
     profile = reader.read(path, trusted=not untrusted)
     timeline = reader.timeline(path)
     screen = Screen.of_stdout()
+    remarks = gather.Remarks()
+    pen = draw.Pen("text", options=given, damaged=remarks.reconstructed)
+    tree = pen.frames(profile, timeline) if as_tree else None
     choice = functions.Choice(
         sort=sort or ("cumulative",),
         limit=limit,
@@ -127,17 +150,23 @@ def command(
         full_paths=full_paths or screen.width is None,
     )
     if as_json:
-        body = (
-            waits.as_json(timeline, choice) if waiting else functions.as_json(profile.stats, choice)
-        )
+        if tree is not None:
+            body = draw.as_json(tree)
+        elif waiting:
+            body = waits.as_json(timeline, choice)
+        else:
+            body = functions.as_json(profile.stats, choice)
         emit_json({**_head(profile, timeline), **body})
-        return
+        return remarks.status
     emit(sheet.lines(profile, timeline, screen, full_paths=choice.full_paths, hint=not waiting))
     emit([""])
-    if waiting:
+    if tree is not None:
+        emit(pen.text(tree).splitlines())
+    elif waiting:
         emit(waits.lines(timeline, profile.request, choice, screen))
     else:
         emit(functions.lines(profile.stats, choice, screen))
+    return remarks.status
 
 
 def _head(profile: Profile, timeline: Timeline) -> dict[str, object]:

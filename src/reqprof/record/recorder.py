@@ -258,7 +258,7 @@ class Recorder:
             recording.request,
             **recording.seen(self.settings.store_path),
             cpu=session.cpu(),
-            cost=engine.cost(stats),
+            cost=session.cost(stats),
             calls=sum(row[1] for row in stats.values()),
             beyond=session.beyond(),
             neighbours=recording.neighbours,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reqprof.model import Function
 
@@ -22,10 +22,10 @@ SECTION: Final = "tree"
 class Part:
     """The tree of one thread: its functions, and the nodes, which name them by their places.
 
-    ``nodes`` holds five numbers for each node, a node before its children: how many levels to go
-    up from the last one, the function, calls, resumptions, and own nanoseconds. Each is written
-    in sevens of bits, the lowest first, in bytes whose eighth bit says that more follow (LEB128,
-    DWARF 5, 7.6).
+    ``nodes`` holds six numbers for each node, a node before its children: how many levels to go
+    up from the last one, the function, calls, resumptions, calls it made that have no node, and
+    own nanoseconds. Each is written in sevens of bits, the lowest first, in bytes whose eighth
+    bit says that more follow (LEB128, DWARF 5, 7.6).
     """
 
     thread: str
@@ -34,10 +34,11 @@ class Part:
     beyond: int = 0  # calls for which no node was left
 
 
-def encode(parts: Iterable[Part], costs: Mapping[str, float]) -> bytes:
+def encode(parts: Iterable[Part], costs: Mapping[str, Sequence[float]]) -> bytes:
     """The section: one line of JSON in ASCII, then the nodes of all parts.
 
-    ``costs`` are the seconds that recording one call adds, by what they add to.
+    ``costs`` are the seconds that recording one event adds to what is called and to what calls it:
+    see :mod:`reqprof.record.engines.cost`.
     """
     functions: list[Function] = []
     rows: list[list[object]] = []
@@ -46,6 +47,10 @@ def encode(parts: Iterable[Part], costs: Mapping[str, float]) -> bytes:
         rows.append([part.thread, len(functions), len(part.nodes), part.beyond])
         functions += part.functions
         nodes.append(part.nodes)
-    head = {"costs": dict(costs), "parts": rows, "functions": functions}
+    head = {
+        "costs": {event: list(cost) for event, cost in costs.items()},
+        "parts": rows,
+        "functions": functions,
+    }
     line = json.dumps(head, separators=(",", ":")).encode("ascii")
     return b"\n".join((line, b"".join(nodes)))

@@ -45,10 +45,11 @@ def _tree(grown: Growth) -> Node:
     for frame, (edge, parent) in enumerate(zip(grown.edge, grown.parent, strict=True)):
         function = graph.functions[graph.callee[edge]]
         calls = _calls(grown, frame)
-        node = Node(function, calls, grown.own[frame], totals[frame], grown.exact[frame])
+        own, exact = grown.own[frame], grown.exact[frame]
+        node = Node(function, calls, own, totals[frame], exact, guessed=0.0 if exact else own)
         rest = grown.rest[frame]
         if rest > 0:
-            node.children[REST] = Node(REST, 0, rest, rest, exact=False)
+            node.children[REST] = Node(REST, 0, rest, rest, exact=False, guessed=rest)
         (nodes[parent] if parent >= 0 else root).children[function] = node
         nodes.append(node)
     root.total = sum(child.total for child in root.children.values())

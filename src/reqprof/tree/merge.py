@@ -26,10 +26,7 @@ def _add(result: Node, tree: Node) -> None:
     pairs = [(result, tree)]
     while pairs:
         into, node = pairs.pop()
-        into.calls += node.calls
-        into.self_time += node.self_time
-        into.total += node.total
-        into.exact = into.exact and node.exact
+        into.add(node)
         for function, child in node.children.items():
             twin = into.children.get(function)
             if twin is None:

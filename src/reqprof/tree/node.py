@@ -16,8 +16,11 @@ ROOT: Function = ("", 0, "all")
 REST: Function = ("", 0, "…")
 """The callees of a frame that are not told apart, being too small or past the budget."""
 
-Row = tuple[int, "Function", float, float, float, bool]
-"""A frame on its own: depth, function, calls, self seconds, total seconds, exact."""
+WAITING: Function = ("", 0, "waiting")
+"""What a frame awaited while its request was suspended: nothing ran, and others could."""
+
+Row = tuple[int, "Function", float, float, float, bool, float, float]
+"""A frame on its own: depth, function, calls, self, total, exact, guessed, overhead."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -26,8 +29,13 @@ class Node:
 
     ``self_time`` and ``total`` (self time and that of everything below) are seconds. ``calls`` is
     an int where it was counted and may be a fraction where it is an estimate. ``exact`` says that
-    all three are measured for just this stack, not inferred from caller-callee edges. A frame of
-    the function :data:`REST` stands for callees that are not shown one by one.
+    all three are measured for just this stack, not inferred from caller-callee edges, and
+    ``guessed`` how many seconds of ``self_time`` are: in a sum of trees it may be a part.
+    ``overhead`` is what recording added to ``self_time``, in seconds: an estimate, which may be
+    more than was measured; 0 where it is not known.
+
+    A frame of the function :data:`REST` stands for callees that are not shown one by one, one of
+    :data:`WAITING` for the time in which its parent was suspended.
     """
 
     function: Function
@@ -36,6 +44,8 @@ class Node:
     total: float = 0.0
     exact: bool = True
     children: dict[Function, Node] = field(default_factory=dict)
+    guessed: float = 0.0
+    overhead: float = 0.0
 
     @property
     def is_rest(self) -> bool:
@@ -53,16 +63,44 @@ class Node:
     def rows(self) -> list[Row]:
         """The tree as flat rows in the order of :meth:`walk`, for comparing and for pickling."""
         return [
-            (depth, node.function, node.calls, node.self_time, node.total, node.exact)
+            (
+                depth,
+                node.function,
+                node.calls,
+                node.self_time,
+                node.total,
+                node.exact,
+                node.guessed,
+                node.overhead,
+            )
             for depth, node in self.walk()
         ]
 
+    @property
+    def is_wait(self) -> bool:
+        """Whether this frame is time in which its parent was suspended."""
+        return self.function == WAITING
+
     def exact_share(self) -> float:
         """The share of the time, from 0 to 1, that is known to belong to just the stack shown."""
-        guessed = [node.self_time for _, node in self.walk() if not node.exact]
+        guessed = [node.guessed for _, node in self.walk() if not node.exact]
         if not guessed:
             return 1.0
         return max(0.0, 1 - sum(guessed) / self.total) if self.total > 0 else 0.0
+
+    def add_up(self) -> None:
+        """Set the totals of this frame and all below it from their self times."""
+        for _, node in reversed(list(self.walk())):
+            node.total = node.self_time + sum(child.total for child in node.children.values())
+
+    def add(self, other: Node) -> None:
+        """Add the numbers of another frame, its children left out."""
+        self.calls += other.calls
+        self.self_time += other.self_time
+        self.total += other.total
+        self.exact = self.exact and other.exact
+        self.guessed += other.guessed
+        self.overhead += other.overhead
 
     def __repr__(self) -> str:
         return (
@@ -78,8 +116,9 @@ class Node:
 def from_rows(rows: Iterable[Row]) -> Node:
     """The tree that :meth:`Node.rows` laid flat."""
     path: list[Node] = []
-    for depth, function, calls, self_time, total, exact in rows:
-        node = Node(function, calls, self_time, total, exact)
+    for row in rows:
+        depth, function, calls, self_time, total, exact, guessed, overhead = row
+        node = Node(function, calls, self_time, total, exact, {}, guessed, overhead)
         del path[depth:]
         if path:
             path[-1].children[function] = node

@@ -58,7 +58,8 @@ class _Pruning:
     def _keep(self, node: Node, depth: int) -> Node:
         """A childless copy, whose children now wait for room, widest first."""
         number = len(self.copies)
-        copy = Node(node.function, node.calls, node.self_time, node.total, node.exact)
+        copy = Node(node.function)
+        copy.add(node)
         self.originals.append(node)
         self.copies.append(copy)
         self.left.append(len(node.children))
@@ -89,5 +90,8 @@ def _sum(nodes: Iterable[Node]) -> Node:
         rest.calls += node.calls
         rest.self_time += node.total
         rest.total += node.total
-        rest.exact = rest.exact and node.exact
+        for _, frame in node.walk():
+            rest.exact = rest.exact and frame.exact
+            rest.guessed += frame.guessed
+            rest.overhead += frame.overhead
     return rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import reprlib
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from reqprof.store.facts import load_line
@@ -18,12 +19,14 @@ MAX_SIZE: Final = 64 << 20
 
 _MAX_NUMBER = 2**63
 _MAX_LINE = 2**31
+_MAX_COST = 1.0  # seconds
 
 
 def decode(data: bytes) -> Node:
     """The tree of the whole request: the trees of its threads, added.
 
     Calls are true ones: a generator or coroutine is one call, however often it was resumed.
+    ``overhead`` is what recording took by the calibration that the profile holds.
     Raises ValueError, saying what is wrong, for anything that the exact engine does not write.
     """
     if len(data) > MAX_SIZE:
@@ -34,24 +37,35 @@ def decode(data: bytes) -> Node:
     head = load_line(line, "its tree")
     functions = [_function(row) for row in _list(head.get("functions"), "functions")]
     parts = [_part(row) for row in _list(head.get("parts"), "parts")]
+    costs = _costs(head.get("costs"))
     if sum(size for _, size in parts) != len(nodes):
         raise ValueError("the parts of its tree do not fill their place")
     root = Node(ROOT)
     start = 0
     for first, size in parts:
-        _grow(root, functions[first:], nodes[start : start + size])
+        _grow(root, functions[first:], nodes[start : start + size], costs)
         start += size
-    _add_up(root)
+    root.add_up()
     return root
 
 
-def _grow(root: Node, functions: list[Function], data: bytes) -> None:
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """Seconds that recording one event adds inside the function that is called, and outside."""
+
+    python: tuple[float, float]
+    resumption: tuple[float, float]
+    c: tuple[float, float]
+    uncounted: tuple[float, float]
+
+
+def _grow(root: Node, functions: list[Function], data: bytes, costs: _Costs) -> None:
     """Add the nodes of one thread; ``total`` is left for later."""
     path = [root]
     numbers = _numbers(data)
     for up in numbers:
         try:
-            place, calls, _, nanoseconds = (next(numbers) for _ in range(4))
+            place, calls, resumed, uncounted, nanoseconds = (next(numbers) for _ in range(5))
         except RuntimeError:
             raise ValueError("its tree ends within a node") from None
         if up >= len(path) or place >= len(functions):
@@ -64,12 +78,12 @@ def _grow(root: Node, functions: list[Function], data: bytes) -> None:
         node.calls += calls
         node.self_time += nanoseconds * 1e-9
         root.calls += calls
+        call = costs.c if function[0] == "~" else costs.python
+        node.overhead += calls * call[0] + resumed * costs.resumption[0]
+        node.overhead += uncounted * sum(costs.uncounted)
+        if path[-1] is not root:
+            path[-1].overhead += calls * call[1] + resumed * costs.resumption[1]
         path.append(node)
-
-
-def _add_up(root: Node) -> None:
-    for _, node in reversed(list(root.walk())):
-        node.total = node.self_time + sum(child.total for child in node.children.values())
 
 
 def _numbers(data: bytes) -> Iterator[int]:
@@ -95,6 +109,21 @@ def _part(row: object) -> tuple[int, int]:
         if type(number) is not int or not 0 <= number < _MAX_NUMBER:
             raise _wrong(number, "a place or a size")
     return first, size
+
+
+def _costs(value: object) -> _Costs:
+    found = value if type(value) is dict else {}
+    return _Costs(**{field.name: _cost(found.get(field.name)) for field in fields(_Costs)})
+
+
+def _cost(value: object) -> tuple[float, float]:
+    if value is None:
+        return 0.0, 0.0
+    if type(value) is list and [type(cell) for cell in value] == [float, float]:
+        inside, outside = value
+        if 0 <= inside < _MAX_COST and 0 <= outside < _MAX_COST:
+            return inside, outside
+    raise _wrong(value, "a cost")
 
 
 def _function(row: object) -> Function:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from math import cos, radians, sin
 from typing import NamedTuple
 
-from reqprof.view.names import APP, NATIVE, STDLIB
+from reqprof.view.names import APP, NATIVE, STDLIB, WAIT
 
 
 class Shade(NamedTuple):
@@ -41,6 +41,8 @@ def shade(package: str) -> Shade:
         return Shade(oklch(0.87, 0.035, 250), oklch(0.44, 0.035, 250))
     if package == NATIVE:
         return Shade(oklch(0.91, 0.004, 250), oklch(0.36, 0.006, 250))
+    if package == WAIT:
+        return Shade(oklch(0.94, 0.035, 100), oklch(0.33, 0.03, 100))
     digest = blake2b(package.encode("utf-8", "replace"), digest_size=4, salt=_SALT).digest()
     number = int.from_bytes(digest, "big")
     hue = _FIRST_HUE + _HUES * (number % 4096) / 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reqprof.tree.node import REST, ROOT
+from reqprof.tree.node import REST, ROOT, WAITING
 
 if TYPE_CHECKING:
     from reqprof.model import Function
@@ -14,6 +14,7 @@ APP = "app"
 STDLIB = "stdlib"
 NATIVE = "C"
 GENERATED = "generated"
+WAIT = "waiting"
 
 _METHOD = re.compile(r"[<{][\w -]+ '([^']+)' of '([^']+)' objects[>}]")
 _BUILTIN = re.compile(r"[<{]built-in (?:method|function) (\S+?)(?: of (\S+) object)?[>}]")
@@ -76,7 +77,7 @@ def _module(file: str) -> str:
 def place(function: Function) -> str:
     """Where the function is: ``flask/app.py:1480``, the way to the libraries left out."""
     file, line, _ = function
-    if function in (ROOT, REST):
+    if function in (ROOT, REST, WAITING):
         return ""
     if file == "~":
         return "C function"
@@ -91,13 +92,13 @@ def place(function: Function) -> str:
 
 
 def package(function: Function) -> str:
-    """The name of the installed package, or one of APP, STDLIB, NATIVE and GENERATED.
+    """The name of the installed package, or one of APP, STDLIB, NATIVE, GENERATED and WAIT.
 
     Empty for the root, which is no function.
     """
     file = function[0].replace("\\", "/")
-    if function == ROOT:
-        return ""
+    if function in (ROOT, WAITING):
+        return "" if function == ROOT else WAIT
     if file == "~":
         return NATIVE
     if match := _INSTALLED.match(file):

@@ -6,6 +6,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from reqprof.tree.compensate import is_costed, untraced
 from reqprof.tree.node import ROOT
 from reqprof.tree.prune import prune
 from reqprof.view import names
@@ -13,7 +14,7 @@ from reqprof.view.colour import INK, Shade, shade
 from reqprof.view.figures import count, percent, seconds
 from reqprof.view.fit import columns, cut
 from reqprof.view.layout import Box, layout
-from reqprof.view.trust import trust
+from reqprof.view.trust import doubt, trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,6 +70,8 @@ def render(
     legend = _legend(boxes)
     lines = _wrapped([*notes, _small_print(tree, shown)], inner)
     drawing = _Drawing(inner, row_height, font_size, tree.total)
+    if is_costed(tree):
+        drawing.without = untraced(shown)
     drawing.heading(title, lines)
     drawing.legend(legend)
     drawing.frames(boxes)
@@ -126,6 +129,7 @@ class _Drawing:
         self.y = _MARGIN
         self.body: list[str] = []
         self.classes: dict[str, str] = {}
+        self.without: dict[Node, float] = {}  # seconds without tracing, where that is known
 
     def heading(self, title: str, lines: Sequence[str]) -> None:
         self.y += 18
@@ -204,8 +208,11 @@ class _Drawing:
         if not node.is_rest:
             facts += f", self {seconds(node.self_time)}"
         if node.calls:
-            facts += f", {count(node.calls)} {'call' if node.calls == 1 else 'calls'}"
-        lines = [name, names.place(node.function), facts, "" if node.exact else "an estimate"]
+            one, many = ("time", "times") if node.is_wait else ("call", "calls")
+            facts += f", {count(node.calls)} {one if node.calls == 1 else many}"
+        lines = [name, names.place(node.function), facts, doubt(node)]
+        if node in self.without:
+            lines.append(f"about {seconds(self.without[node])} without tracing")
         return "\n".join(line for line in lines if line)
 
     def _class_of(self, package: str) -> str:

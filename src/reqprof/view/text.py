@@ -5,19 +5,21 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from reqprof.tree.compensate import is_costed, untraced
 from reqprof.tree.prune import prune
 from reqprof.view import names
 from reqprof.view.figures import count, percent, seconds
 from reqprof.view.fit import columns, cut, cut_left
 from reqprof.view.layout import order
-from reqprof.view.trust import trust
+from reqprof.view.trust import EXACT, trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reqprof.tree.node import Node
 
-_HEAD = f"{'share':>7} {'total':>8} {'self':>8} {'calls':>8}  function"
+_HEAD = f"{'share':>7} {'total':>8} {{}}{'self':>8} {'calls':>8}  function"
+_UNTRACED = f"{'untraced':>8} "
 _NARROWEST = 30  # columns for guides and name, however narrow the terminal
 _SHORTEST = 10  # columns of a place that was cut, fewer tell nothing
 
@@ -34,27 +36,37 @@ def render(
 
     Frames below ``threshold`` percent of the whole are added up in a line ``…``. A frame's only
     callee stands below it without indentation, marked with an arrow; where there are more, they
-    branch off. Calls and times that are estimates have a ``~``. The first line gives the totals,
-    the last how far the stacks can be trusted.
+    branch off. Calls and times that are estimates have a ``~``; so has what the total would have
+    been without tracing, where that is known. The first line gives the totals, the last how far
+    the stacks can be trusted.
     """
     smallest = tree.total * threshold / 100
     shown = prune(tree, min_total=smallest, max_frames=max_frames, max_depth=max_depth)
-    lines = [_totals(tree), "", _HEAD]
-    lines += [_line(node, guides, tree.total, width) for node, guides in _branches(shown, smallest)]
-    lines += ["", *_closing(tree, width)]
+    without = untraced(shown) if is_costed(tree) else None
+    lines = [_totals(tree), "", _HEAD.format("" if without is None else _UNTRACED)]
+    for node, guides in _branches(shown, smallest):
+        figures = _figures(node, tree.total, without)
+        lines.append(_line(figures, node, guides, width))
+    lines += ["", *_closing(tree, width, marks=without is not None)]
     return "\n".join(lines) + "\n"
 
 
 def _totals(tree: Node) -> str:
-    functions = {node.function for _, node in tree.walk() if node is not tree and not node.is_rest}
-    return (
-        f"{seconds(tree.total)} in {count(tree.calls)} calls of {count(len(functions))} functions"
-    )
+    functions = {node.function for _, node in tree.walk() if node.function[0]}
+    waited = sum(node.self_time for _, node in tree.walk() if node.is_wait)
+    calls = f"{count(tree.calls)} calls of {count(len(functions))} functions"
+    if waited:
+        return f"{seconds(tree.total)}, {seconds(waited)} of it waiting, in {calls}"
+    return f"{seconds(tree.total)} in {calls}"
 
 
-def _closing(tree: Node, width: int) -> list[str]:
+def _closing(tree: Node, width: int, *, marks: bool) -> list[str]:
     said = trust(tree)
-    return wrap(f"~ estimate. {said}", width) if said else ["All stacks are exact."]
+    return wrap(
+        f"~ is an estimate. {said}" if marks or said != EXACT else said,
+        width,
+        break_on_hyphens=False,
+    )
 
 
 def _branches(tree: Node, smallest: float) -> Iterator[tuple[Node, str]]:
@@ -82,13 +94,16 @@ def _below(node: Node, guides: str, smallest: float) -> list[tuple[Node, str, st
     return below[::-1]
 
 
-def _line(node: Node, guides: str, whole: float, width: int) -> str:
+def _figures(node: Node, whole: float, without: dict[Node, float] | None) -> str:
     guess = "" if node.exact else "~"
+    total = guess + seconds(node.total)
+    bare = "" if without is None else f"{'~' + seconds(without[node]):>8} "
     own = "" if node.is_rest else guess + seconds(node.self_time)
     calls = guess + count(node.calls) if node.calls else ""
-    figures = (
-        f"{percent(node.total, whole):>7} {guess + seconds(node.total):>8} {own:>8} {calls:>8}  "
-    )
+    return f"{percent(node.total, whole):>7} {total:>8} {bare}{own:>8} {calls:>8}  "
+
+
+def _line(figures: str, node: Node, guides: str, width: int) -> str:
     room = max(_NARROWEST, width - len(figures))
     guides = cut_left(guides, room // 2)
     return (figures + guides + _named(node, room - columns(guides))).rstrip()

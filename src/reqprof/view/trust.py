@@ -1,20 +1,35 @@
-"""How far a picture can be believed, in one sentence."""
+"""How far a picture can be believed, and each of its frames, in a sentence."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reqprof.view.figures import percent
+
 if TYPE_CHECKING:
     from reqprof.tree.node import Node
 
+EXACT = "All stacks are exact."
+_ESTIMATED = "reconstructed from caller-callee edges"
+
 
 def trust(tree: Node) -> str:
-    """What to tell the reader about the stacks of a tree; nothing where all are exact."""
+    """What to tell the reader about the stacks of a tree."""
     share = tree.exact_share()
     if share >= 1:
+        return EXACT
+    if share < 0.001:
+        return (
+            f"Stacks are {_ESTIMATED}: which function called which is exact, whole stacks are not."
+        )
+    exact = f"{min(99.9, 100 * share):.3g} % of the time is on exact stacks"
+    return f"{exact}; the others are {_ESTIMATED}, an estimate."
+
+
+def doubt(node: Node) -> str:
+    """What to tell the reader about one frame; nothing where it is exact."""
+    if node.exact:
         return ""
-    exact = f"{min(99.9, 100 * share):.3g} % of the time is on exact ones, the rest is an estimate."
-    told = (
-        exact if share >= 0.001 else "which function called which is exact, whole stacks are not."
-    )
-    return f"Stacks are reconstructed from caller-callee edges: {told}"
+    if node.guessed >= 0.9995 * node.self_time:
+        return "an estimate"
+    return f"{percent(node.guessed, node.self_time)} of its self time is an estimate"

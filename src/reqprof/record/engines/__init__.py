@@ -49,6 +49,9 @@ class Session(Protocol):
     def finish(self) -> Stats:
         """The pstats table of all threads. Expensive: not on the request's thread."""
 
+    def cost(self, stats: Stats) -> float:
+        """Seconds that recording ``stats`` added: an estimate, from a calibration at start."""
+
     def calltree(self) -> bytes | None:
         """The exact call trees of all threads as a file's section; None where the engine has none.
 
@@ -80,6 +83,3 @@ class Engine(Protocol):
 
     def session(self) -> Session:
         """A session that this thread is about to enter. Raises :exc:`Unavailable`."""
-
-    def cost(self, stats: Stats) -> float:
-        """Seconds that recording ``stats`` added: an estimate, from a calibration at start."""

@@ -6,12 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record.engines import Unavailable, cprofile
-from reqprof.record.engines.proof import proved
+from reqprof.record.engines.cost import costs
+from reqprof.record.engines.proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqprof.model import Stats
     from reqprof.record.engines import Engine
     from reqprof.record.engines.session import LaneSession
 
@@ -61,7 +61,8 @@ class LaneEngine:
         self.builtins = builtins
         self.clock = clock
         self._kind = kind
-        self._python_cost, self._c_cost = proved(kind)
+        prove(kind)
+        costs(kind, builtins=builtins)  # measured now, and not when the first request has ended
 
     def session(self) -> LaneSession:
         _refuse_eventlet()  # which may have come after the engine
@@ -70,11 +71,6 @@ class LaneEngine:
         session = self._kind(builtins=self.builtins, clock=self.clock)
         session.watch()
         return session
-
-    def cost(self, stats: Stats) -> float:
-        c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
-        calls = sum(row[1] for row in stats.values())
-        return (calls - c_calls) * self._python_cost + c_calls * self._c_cost
 
 
 def _refuse_free_threads() -> None:

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 from reqprof import _exact
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.clock import unseen
-from reqprof.record.engines.proof import proved
+from reqprof.record.engines.cost import PYTHON, RESUMPTION, UNCOUNTED, C
 from reqprof.record.engines.session import HOME, LANE, LaneSession, begin_lane
 from reqprof.store import calltree
 from reqprof.store.stats import add_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from reqprof.model import Stats
 
 MAX_NODES = 50_000
@@ -84,9 +82,13 @@ class TreeSession(LaneSession):
         return tables[0] if len(tables) == 1 else add_up(tables)
 
     def calltree(self) -> bytes:
-        kind: Callable[..., LaneSession] = type(self)
-        python, c = proved(kind)
-        return calltree.encode(map(_part, self._lanes.values()), {"python": python, "c": c})
+        return calltree.encode(map(_part, self._lanes.values()), self.costs())
+
+    def cost(self, stats: Stats) -> float:
+        each = [self.costs()[event].whole for event in (PYTHON, RESUMPTION, C, UNCOUNTED)]
+        tallies: list[tuple[int, ...]] = [tree.tally() for tree in self.trees()]
+        numbers = map(sum, zip(*tallies, strict=True))
+        return sum((number * cost for number, cost in zip(numbers, each, strict=False)), 0.0)
 
     def beyond(self) -> int:
         return sum(tree.beyond for tree in self.trees())

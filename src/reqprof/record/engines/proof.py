@@ -1,4 +1,4 @@
-"""Whether a kind of session counts right on this Python, and what it costs: tried out at start."""
+"""Whether a kind of session counts right on this Python: tried out at start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from reqprof.record.engines import Unavailable
-from reqprof.record.engines.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from reqprof.record.engines.session import LaneSession
 
 _FILE = "<reqprof self-test>"
-_TRIALS = 5
-_TRIAL_CALLS = 1000
 _SELF_TEST = """
 def leaf(): pass
 def calls_python(n):
@@ -29,23 +26,19 @@ def elsewhere(n):
 
 
 @cache
-def proved(kind: Callable[..., LaneSession]) -> tuple[float, float]:
-    """What recording adds to a Python call and to a C call, in seconds: estimates.
-
-    Raises :exc:`Unavailable` where the kind does not count right here.
-    """
+def prove(kind: Callable[..., LaneSession]) -> None:
+    """Raises :exc:`Unavailable` where the kind does not count right here."""
     code: dict[str, Callable[[int], None]] = {}
     exec(compile(_SELF_TEST, _FILE, "exec"), code)  # noqa: S102
     try:
-        _prove(kind, code)
+        _try_out(kind, code)
     except Unavailable:
         raise
     except Exception as error:
         raise Unavailable("skipped_engine", f"the engine's self-test failed: {error!r}") from error
-    return _added(kind, code["calls_python"]), _added(kind, code["calls_c"])
 
 
-def _prove(kind: Callable[..., LaneSession], code: dict[str, Callable[[int], None]]) -> None:
+def _try_out(kind: Callable[..., LaneSession], code: dict[str, Callable[[int], None]]) -> None:
     """Two threads record at once; raises where a count is off or one sees the other's work."""
 
     def record_elsewhere() -> None:
@@ -79,18 +72,3 @@ def _record(kind: Callable[..., LaneSession], work: Callable[[int], None]) -> di
     if session.fault is not None:
         raise session.fault
     return {name: row[1] for (file, _, name), row in session.finish().items() if file == _FILE}
-
-
-def _added(kind: Callable[..., LaneSession], work: Callable[[int], None]) -> float:
-    plain, traced = [], []
-    for _ in range(_TRIALS):
-        began = now()
-        work(_TRIAL_CALLS)
-        plain.append(now() - began)
-        session = kind(builtins=True, clock="wall")
-        stretch = session.enter()
-        work(_TRIAL_CALLS)
-        session.leave(stretch)
-        session.close()
-        traced.append(session.ran())
-    return max(0.0, min(traced) - min(plain)) / _TRIAL_CALLS

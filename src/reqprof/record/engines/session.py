@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import reqprof
 from reqprof.record.engines import greenlets
 from reqprof.record.engines.clock import cpu_now, now, unseen
+from reqprof.record.engines.cost import PYTHON, C, costs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType
 
     from reqprof.model import Stats
+    from reqprof.record.engines.cost import Costs
     from reqprof.record.notes import Frames
 
 CLOCKS = ("wall", "cpu")
@@ -165,6 +168,17 @@ class LaneSession:
 
     def finish(self) -> Stats:
         raise NotImplementedError
+
+    def cost(self, stats: Stats) -> float:
+        c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
+        calls = sum(row[1] for row in stats.values())
+        each = self.costs()
+        return (calls - c_calls) * each[PYTHON].whole + c_calls * each[C].whole
+
+    def costs(self) -> Costs:
+        """Of this kind of session, with these settings."""
+        kind: Callable[..., LaneSession] = type(self)
+        return costs(kind, builtins=self._builtins)
 
     def calltree(self) -> bytes | None:
         return None
