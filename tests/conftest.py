@@ -42,6 +42,15 @@ def need_engine(name: str) -> None:
     need(f"the engine {name}", name != "exact" or choose.exact is not None)
 
 
+@pytest.fixture(scope="module", params=choose.AUTO)
+def each_engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The test runs with each of the engines, where it does not name one."""
+    need_engine(request.param)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(choose, "AUTO", (request.param,))
+        yield request.param
+
+
 def need_program(name: str) -> str:
     """A program that the test runs; returns its path."""
     path = shutil.which(name)

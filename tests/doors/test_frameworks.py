@@ -15,7 +15,7 @@ from tests.conftest import Profiles, calls, need_module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 
 def leaf() -> int:

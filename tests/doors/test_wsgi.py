@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 
 class Server:

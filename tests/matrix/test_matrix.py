@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.matrix.kind import Kind
     from tests.matrix.visit import App
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 MANY = 50
 

@@ -20,7 +20,7 @@ from tests.conftest import Profiles, calls, need_module
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("each_engine")]
 
 ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
 

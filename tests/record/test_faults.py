@@ -22,7 +22,7 @@ from tests.conftest import Profiles, calls
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 ENVIRON = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Request, Timeline
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 

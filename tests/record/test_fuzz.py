@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tests.matrix.own import Own
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 TICK = 0.0004  # seconds
 PATIENCE = 20_000  # ticks

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Profile
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 SWITCH = "<method 'switch' of 'greenlet.greenlet' objects>"
 

@@ -22,7 +22,7 @@ from tests.conftest import Profiles, still_on
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("each_engine")]
 
 TIMES, ROUNDS = 100, 10  # at most
 FEW = 5  # that may be there at one moment and not at another

@@ -17,7 +17,7 @@ import pytest
 
 from reqprof import asgi, wsgi
 from reqprof.record import recorder
-from reqprof.record.engines import Unavailable, choose, lsprof, session
+from reqprof.record.engines import NO_ENGINE, Unavailable, choose, lsprof, session
 from reqprof.store.background import BACKGROUND
 from tests.conftest import Profiles, calls, need_module
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Request
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("each_engine")]
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
@@ -391,7 +391,7 @@ class TestBadEnvironment:
 
         def engine(*_: Any, **settings: Any) -> Any:
             asked.append(settings)
-            raise Unavailable("skipped_engine", "its self-test failed")
+            raise Unavailable(NO_ENGINE, "its self-test failed")
 
         with monkeypatch.context() as patched:
             patched.setattr(choose, "engine", engine)
@@ -405,13 +405,13 @@ class TestBadEnvironment:
         assert served.get() == b"ok"
         monkeypatch.undo()
         assert counts(served)["stored"] == 1
-        assert counts(served)["skipped_engine"] >= 3
+        assert counts(served)[NO_ENGINE] >= 3
 
     def test_strict_tells_of_an_engine_that_is_not_to_be_had(
         self, service: Service, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def engine(*_: Any, **settings: Any) -> Any:
-            raise Unavailable("skipped_engine", "its self-test failed")
+            raise Unavailable(NO_ENGINE, "its self-test failed")
 
         monkeypatch.setattr(choose, "engine", engine)
         with pytest.raises(Unavailable):
@@ -644,7 +644,8 @@ class TestFaultyEngine:
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        monkeypatch.setattr(choose.LaneEngine, "cost", self.fail)
+        for kind in (session.LaneSession, *((choose.exact.Session,) if choose.exact else ())):
+            monkeypatch.setattr(kind, "cost", self.fail)
         self.check(service, profiles, "failed_stats", caplog)
 
     def test_its_fault_frees_the_place_of_the_next_request(

@@ -46,8 +46,12 @@ class Counters:
             told = name in self._told
             self._told.add(name)
         if not told:
-            with suppress(Exception):  # of a handler that the app has set up
-                logger.warning("%s: %s (further ones are only counted)", name, why)
+            self.log(f"{name}: {why} (further ones are only counted)")
+
+    def log(self, line: str) -> None:
+        """Say it in the log."""
+        with suppress(Exception):  # of a handler that the app has set up
+            logger.warning("%s", line)
 
     def as_dict(self) -> dict[str, int]:
         """A copy of the counts."""

@@ -46,7 +46,7 @@ class Settings:
     # below 1 that makes one at a time the default there: see Recorder.
     max_concurrent: int | None = None
     # "exact" records whole stacks, where it was built; "auto" takes it there, or else cProfile's.
-    engine: str = "cprofile"
+    engine: str = "auto"
     # False leaves the calls of C functions out, which makes recording cheaper.
     builtins: bool = True
     clock: str = "wall"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from reqprof.model import Request
 from reqprof.record import pools
 from reqprof.record.counters import Counters, told
-from reqprof.record.engines import Unavailable, choose
+from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.rules import Sampling
@@ -82,7 +82,7 @@ class Recorder:
         self._looking = False
         self._engine: Engine | None = None
         self._engine_retry = 0.0
-        self._lacking = Unavailable("skipped_engine", "the engine has not been proved")
+        self._lacking = Unavailable(NO_ENGINE, "the engine has not been proved")
         if self._sampling.rate != 0.0:
             self._try_engine()
             if settings.follow:
@@ -157,6 +157,11 @@ class Recorder:
             except Unavailable as reason:
                 self._lacking = reason
                 raise
+            if self._engine.instead_of:
+                self.counters.log(
+                    f"requests are recorded by cProfile, as {self._engine.instead_of};"
+                    ' engine="cprofile" does so without a word'
+                )
         return self._engine
 
     def _begin(self, facts: Callable[[], Request]) -> Recording | None:

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from reqprof.record.notes import Frames
 
 
+NO_ENGINE = "skipped_engine"
+"""The counter of requests for which there is no engine that counts right."""
+
+
 class Unavailable(Exception):
     """Nothing can be recorded, here or now; ``counter`` says which skipped requests this makes."""
 
@@ -80,6 +84,7 @@ class Engine(Protocol):
     name: str
     builtins: bool
     clock: str
+    instead_of: str  # why a better one was not taken
 
     def session(self) -> Session:
         """A session that this thread is about to enter. Raises :exc:`Unavailable`."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record.engines import Unavailable, cprofile
+from reqprof.record.engines import NO_ENGINE, Unavailable, cprofile
 from reqprof.record.engines.cost import costs
 from reqprof.record.engines.proof import prove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqprof.record.engines import Engine
     from reqprof.record.engines.session import LaneSession
 
 exact: Any
@@ -23,24 +22,38 @@ except ImportError as error:  # it was not built, or cannot be used in this Pyth
 
 ENGINES = ("auto", "exact", "cprofile")
 
+AUTO = ("exact", "cprofile")
+"""What ``auto`` tries, in this order."""
 
-def engine(name: str = "auto", *, builtins: bool, clock: str) -> Engine:
+
+def engine(name: str = "auto", *, builtins: bool, clock: str) -> LaneEngine:
     """This Python's engine of that name, after a self-test; see :data:`ENGINES`.
 
-    Raises :exc:`Unavailable` where that fails; ``auto`` then takes cProfile's.
+    Raises :exc:`Unavailable` where there is none, or it counts wrong, or cannot be tried here and
+    now. Where another one is taken in its stead, ``instead_of`` says why.
     """
     _refuse_free_threads()
     _refuse_eventlet()
+    why = ""
+    for one in AUTO if name == "auto" else (name,):
+        try:
+            found = LaneEngine(one, _kind(one), builtins=builtins, clock=clock)
+        except Unavailable as reason:
+            if reason.counter != NO_ENGINE or one == "cprofile":
+                raise
+            why, lacking = str(reason), reason
+        else:
+            found.instead_of = why
+            return found
+    raise lacking
+
+
+def _kind(name: str) -> Callable[..., LaneSession]:
     if name == "cprofile":
-        return LaneEngine("cprofile", cprofile.Session, builtins=builtins, clock=clock)
-    try:
-        if exact is None:
-            raise Unavailable("skipped_engine", _lacking)
-        return LaneEngine("exact", exact.Session, builtins=builtins, clock=clock)
-    except Unavailable:
-        if name == "exact":
-            raise
-        return engine("cprofile", builtins=builtins, clock=clock)
+        return cprofile.Session
+    if exact is None:
+        raise Unavailable(NO_ENGINE, _lacking)
+    return exact.Session  # type: ignore[no-any-return]
 
 
 def active() -> LaneSession | None:
@@ -53,6 +66,8 @@ def active() -> LaneSession | None:
 
 class LaneEngine:
     """Records with one kind of session."""
+
+    instead_of = ""  # why a better one was not taken
 
     def __init__(
         self, name: str, kind: Callable[..., LaneSession], *, builtins: bool, clock: str

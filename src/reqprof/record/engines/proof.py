@@ -6,7 +6,7 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
-from reqprof.record.engines import Unavailable
+from reqprof.record.engines import NO_ENGINE, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def prove(kind: Callable[..., LaneSession]) -> None:
     except Unavailable:
         raise
     except Exception as error:
-        raise Unavailable("skipped_engine", f"the engine's self-test failed: {error!r}") from error
+        raise Unavailable(NO_ENGINE, f"the engine's self-test failed: {error!r}") from error
 
 
 def _try_out(kind: Callable[..., LaneSession], code: dict[str, Callable[[int], None]]) -> None:
@@ -57,7 +57,7 @@ def _try_out(kind: Callable[..., LaneSession], code: dict[str, Callable[[int], N
     found = {name: here.get(name, 0) for name in expected}
     if found != expected or other != {"elsewhere": 1}:
         raise Unavailable(
-            "skipped_engine",
+            NO_ENGINE,
             f"the engine's self-test failed on this Python: it counted {found} and {other}",
         )
 
