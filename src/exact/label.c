@@ -59,5 +59,8 @@ PyObject *label_of_c(PyObject *function, PyObject *self)
     if (c_function->m_self == NULL) {
         return of_function(c_function->m_module, name);
     }
-    return of_method(c_function->m_self, c_function->m_module, name);
+    PyObject *module = Py_XNewRef(c_function->m_module);  /* a repr() may change the function's */
+    PyObject *label = of_method(c_function->m_self, module, name);
+    Py_XDECREF(module);
+    return label;
 }

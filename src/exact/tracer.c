@@ -39,6 +39,33 @@ static void tracer_dealloc(Tracer *tracer)
     Py_DECREF(type);
 }
 
+/* Naming a function may run the app's code, which may end this tracer and let go of it. Then the
+ * call is not counted: the tree may have been read. */
+void tracer_enter_new(Tracer *tracer, Key key, int resumed, PyObject *function, PyObject *self)
+{
+    Tree *tree = tracer->tree;
+    uint32_t here = tracer->cursor, child = 0;
+    Py_INCREF(tracer);
+    if (tree->length < tree->budget) {
+        Py_ssize_t place = tree_place(tree, key, function, self);
+        if (tracer->closed || recording_here() != tracer || tracer->cursor != here) {
+            goto done;
+        }
+        child = tree_add(tree, here, key, place);
+    }
+    if (child != 0) {
+        tree->nodes[here].last = child;
+        tracer_arrive(tracer, child, resumed);
+    }
+    else {
+        tracer->below = 1;
+        tree->beyond++;
+    }
+    tracer->since = clock_now(tree->clock);  /* making a node is none of the app's time */
+done:
+    Py_DECREF(tracer);
+}
+
 /* Its thread records in it, where it is not closed: another thread may do that at any moment. */
 static int start(Tracer *tracer)
 {

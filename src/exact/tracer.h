@@ -29,7 +29,23 @@ static inline void tracer_tick(Tracer *tracer)
     tracer->since = now;
 }
 
-/* A function begins, or a suspended one is resumed. `function` and `self` are for tree_add(). */
+static inline void tracer_arrive(Tracer *tracer, uint32_t child, int resumed)
+{
+    Node *node = &tracer->tree->nodes[child];
+    if (resumed) {
+        node->resumes++;
+    }
+    else {
+        node->calls++;
+    }
+    tracer->cursor = child;
+}
+
+/* As tracer_enter(), which calls it, where there is no node for the function yet. May free the
+ * tracer. */
+void tracer_enter_new(Tracer *tracer, Key key, int resumed, PyObject *function, PyObject *self);
+
+/* A function begins, or a suspended one is resumed. `function` and `self` are for tree_place(). */
 static inline void tracer_enter(
     Tracer *tracer, Key key, int resumed, PyObject *function, PyObject *self)
 {
@@ -45,23 +61,12 @@ static inline void tracer_enter(
     if (child == 0 || tree->nodes[child].key != key) {
         child = tree_find(tree, here, key);
         if (child == 0) {
-            child = tree_add(tree, here, key, function, self);
-            tracer->since = clock_now(tree->clock);  /* making a node is none of the app's time */
-            if (child == 0) {
-                tracer->below = 1;
-                tree->beyond++;
-                return;
-            }
+            tracer_enter_new(tracer, key, resumed, function, self);
+            return;
         }
         tree->nodes[here].last = child;
     }
-    if (resumed) {
-        tree->nodes[child].resumes++;
-    }
-    else {
-        tree->nodes[child].calls++;
-    }
-    tracer->cursor = child;
+    tracer_arrive(tracer, child, resumed);
 }
 
 /* What runs calls something that has no node. */

@@ -49,7 +49,6 @@ static int grow_table(Tree *tree)
     return 0;
 }
 
-/* The function's place in the list, where it stays alive; -1 without memory. */
 static Py_ssize_t place_of(Tree *tree, Key key, PyObject *function, PyObject *self)
 {
     Py_ssize_t place = -1;
@@ -100,15 +99,17 @@ uint32_t tree_find(const Tree *tree, uint32_t parent, Key key)
     }
 }
 
-uint32_t tree_add(Tree *tree, uint32_t parent, Key key, PyObject *function, PyObject *self)
+Py_ssize_t tree_place(Tree *tree, Key key, PyObject *function, PyObject *self)
 {
-    if (tree->length >= tree->budget) {
-        return 0;
-    }
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     Py_ssize_t place = place_of(tree, key, function, self);
     PyErr_Restore(type, value, traceback);
+    return place;
+}
+
+uint32_t tree_add(Tree *tree, uint32_t parent, Key key, Py_ssize_t place)
+{
     if (place < 0 || grow_nodes(tree) < 0 || grow_table(tree) < 0) {
         tree->failed = 1;
         return 0;

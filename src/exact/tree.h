@@ -44,10 +44,13 @@ extern PyType_Spec tree_spec;
 /* The child of a node for that key, or 0. */
 uint32_t tree_find(const Tree *tree, uint32_t parent, Key key);
 
-/* A new child; 0 where there is no room, or no memory. `function` is what the key is of: a code
- * object, or a C function, or a method descriptor that is called with `self`. Saves and restores
- * the exception in flight. */
-uint32_t tree_add(Tree *tree, uint32_t parent, Key key, PyObject *function, PyObject *self);
+/* The function's place in the tree's list, which keeps it alive; -1 without memory. `function` is
+ * what the key is of: a code object, or a C function, or a method descriptor that is called with
+ * `self`. Saves and restores the exception in flight. May run the app's code: label_of_c() does. */
+Py_ssize_t tree_place(Tree *tree, Key key, PyObject *function, PyObject *self);
+
+/* A new child; 0 where there is no place, or no memory. */
+uint32_t tree_add(Tree *tree, uint32_t parent, Key key, Py_ssize_t place);
 
 static inline Key key_of_code(PyObject *code) { return (Key)code; }
 
