@@ -45,11 +45,15 @@ static void thread_ended(PyObject *capsule)
         PyErr_Clear();
         return;
     }
-    if (here == thread) {
+    int is_ours = here == thread;
+    if (is_ours) {
         here = NULL;
     }
     switch_to(thread, NULL);
-    PyMem_RawFree(thread);
+    /* Where another thread has cleared the state, the one that it was of may go on and look here. */
+    if (is_ours) {
+        PyMem_RawFree(thread);
+    }
 }
 
 static Thread *thread_here(void)

@@ -179,6 +179,37 @@ assert "<built-in method a module's name of its own and nobody else's.append>" i
     session.finish()
 )
 """,
+    "the thread's state is cleared by another": """
+import ctypes
+
+def state():
+    get = ctypes.pythonapi.PyThreadState_GetDict
+    get.restype = ctypes.c_void_p
+    return ctypes.cast(get(), ctypes.py_object).value
+
+def act(): pass
+
+def run():
+    states.append(state())
+    stretch = session.enter()
+    leaf()
+    recording.set()
+    cleared.wait()
+    for _ in range(100):
+        leaf()
+    session.leave(stretch)
+
+states = []
+recording, cleared = threading.Event(), threading.Event()
+session = new_session()
+thread = threading.Thread(target=run)
+thread.start()
+recording.wait()
+states[0].pop("reqprof._exact.thread", None)  # as clearing the thread's state does, on 3.12
+cleared.set()
+thread.join()
+assert counted(session.finish())["leaf"] in (1, 101)
+""",
 }
 
 
