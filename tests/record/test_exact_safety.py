@@ -210,11 +210,69 @@ print(len(failed))
 
 
 def test_memory_that_runs_out_costs_the_profile_and_nothing_else(exact: Any) -> None:
+    assert out_of_memory(OUT_OF_MEMORY) > 20
+
+
+OUT_OF_MEMORY_BESIDE = """
+import threading, _testcapi
+from functools import partial
+from reqprof import _exact
+from reqprof.record.engines import choose
+
+def leaf(): len([])
+def outer(): leaf()
+def other(): outer(); leaf()
+
+session = choose.engine("exact", builtins=True, clock="wall").session()
+stretch = session.enter()
+other()
+session.leave(stretch)
+session.close()
+(tree,) = session.trees()
+elsewhere = _exact.Tracer(_exact.Tree())
+failed = []
+
+def calls():
+    table = tree.table("/nowhere")
+    return {function: row[:2] for function, row in table.items()}, tree.encode("/nowhere")[0]
+
+def run(what, number):
+    try:
+        _testcapi.set_nomemory(number, number + 1)
+        try:
+            what()
+        finally:
+            _testcapi.remove_mem_hooks()
+    except MemoryError:
+        failed.append(number)
+
+right = calls()
+for number in range(100):
+    run(partial(tree.table, "/nowhere"), number)
+    run(partial(tree.encode, "/nowhere"), number)
+    run(_exact.Tree, number)
+    run(partial(_exact.Tracer, tree), number)
+    # Each thread that begins for the first time needs memory of its own.
+    thread = threading.Thread(target=run, args=(elsewhere.begin, number))
+    thread.start()
+    thread.join()
+    elsewhere.end()
+assert calls() == right
+print(len(failed))
+"""
+
+
+def test_memory_that_runs_out_while_a_tree_is_made_or_read_is_told(exact: Any) -> None:
+    assert out_of_memory(OUT_OF_MEMORY_BESIDE) > 20
+
+
+def out_of_memory(program: str) -> int:
+    """How often it ran out; the program prints that."""
     if importlib.util.find_spec("_testcapi") is None:
         pytest.skip("this Python has no _testcapi")
-    done = run_python(OUT_OF_MEMORY)
+    done = run_python(program)
     assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout) > 20
+    return int(done.stdout)
 
 
 def run_python(program: str) -> subprocess.CompletedProcess[str]:
