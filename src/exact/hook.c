@@ -70,10 +70,14 @@ int recording_begin(Tracer *tracer)
 
 void recording_end(Tracer *tracer)
 {
-    if (recording_here() == tracer) {
-        tracer_tick(tracer);
-        PyEval_SetProfile(NULL, NULL);
+    PyThreadState *state = PyThreadState_Get();
+    if (state->c_profileobj != (PyObject *)tracer) {
+        return;
     }
+    if (state->c_profilefunc == on_event) {  /* else sys.setprofile() put it back, as any hook */
+        tracer_tick(tracer);
+    }
+    PyEval_SetProfile(NULL, NULL);
 }
 
 Tracer *recording_here(void)

@@ -301,6 +301,22 @@ def test_a_users_own_profiler_inside_keeps_its_results() -> None:
     assert sys.getprofile() is None
 
 
+def test_a_hook_that_somebody_took_and_put_back_is_gone_in_the_end(
+    no_more: Callable[[], None],
+) -> None:
+    session = engine_of().session()
+    stretch = session.enter()
+    recursion()
+    before = sys.getprofile()
+    sys.setprofile(lambda *event: None)
+    sys.setprofile(before)
+    session.leave(stretch)
+    assert sys.getprofile() is None
+    session.close()
+    assert session.interrupted() == (sys.version_info < (3, 12))
+    no_more()
+
+
 def test_a_users_profiler_left_on_is_not_switched_off() -> None:
     engine = engine_of()
     theirs = cProfile.Profile()
