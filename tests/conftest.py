@@ -48,6 +48,7 @@ def each_engine(request: pytest.FixtureRequest) -> Iterator[str]:
     need_engine(request.param)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(choose, "AUTO", (request.param,))
+        patched.setenv("TEST_ENGINE", request.param)  # for the servers that the test starts
         yield request.param
 
 

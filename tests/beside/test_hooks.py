@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Seen = Counter[str]
     Hook = Callable[[Seen], AbstractContextManager[Any]]
 
-pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection")]
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
 MONITORING: Any = getattr(sys, "monitoring", None)
 LEAVES = {"own_leaf": 3, "child_leaf": 5, "job_leaf": 7}

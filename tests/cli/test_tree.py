@@ -153,3 +153,11 @@ def test_a_damaged_tree_is_named_and_its_table_drawn(reqprof: Reqprof, folder: P
         assert f"{bad.name}: its tree ends within a node; reconstructed" in result.stderr
         assert "making.work" in result.stdout
         assert result.exit_code == 1
+
+
+def test_calls_past_the_trees_limit_are_told(reqprof: Reqprof, folder: Path) -> None:
+    path = put_waiting(folder, None, tree=section(), engine="exact", beyond=1234)
+    said = "1,234 calls of stacks past the tree's limit: their time is shown as their callers'"
+    assert said in reqprof("show", path).stdout
+    assert said in reqprof("merge", folder, "--text").stdout
+    assert f"{said}." in reqprof("merge", path, "--svg", "-o", "-").stdout

@@ -11,6 +11,7 @@ import pytest
 
 from reqprof.asgi import ProfilerMiddleware
 from reqprof.model import Profile, Request
+from reqprof.record.engines import choose
 from tests.matrix.kinds import KINDS
 from tests.matrix.loops import LOOPS, impossible, need_loop, visit_all
 from tests.matrix.verdict import kept, problems
@@ -52,6 +53,7 @@ def check(loop: str, app: App, kinds: list[Kind], profiles: Profiles) -> None:
     found = profiles.read()
     by_path = {profile.request.path: profile for profile in found if profile.request}
     assert len(by_path) == len(found) == len(kinds)
+    assert {profile.request.engine for profile in found if profile.request} == {*choose.AUTO}
     wrong = {
         f"{visit.kind.name} {visit.own.number}": wrongs
         for visit in visits

@@ -80,5 +80,6 @@ async def lifespan(receive: Any, send: Any) -> None:
 
 
 _out = os.environ.get("TEST_PROFILES", "profiles")
-wsgi = reqprof.ProfilerMiddleware(plain_wsgi, out_dir=_out)
-asgi = reqprof.ProfilerMiddleware(plain_asgi, out_dir=_out)
+_engine = os.environ.get("TEST_ENGINE", "auto")
+wsgi = reqprof.ProfilerMiddleware(plain_wsgi, out_dir=_out, engine=_engine)
+asgi = reqprof.ProfilerMiddleware(plain_asgi, out_dir=_out, engine=_engine)

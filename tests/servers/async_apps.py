@@ -225,5 +225,6 @@ def only_after(request: Request) -> float:
 
 
 _out = os.environ.get("TEST_PROFILES", "profiles")
-wrapped = reqprof.ProfilerMiddleware(plain, out_dir=_out)
-sampled = reqprof.ProfilerMiddleware(plain, out_dir=_out, sample=only_after)
+_engine = os.environ.get("TEST_ENGINE", "auto")
+wrapped = reqprof.ProfilerMiddleware(plain, out_dir=_out, engine=_engine)
+sampled = reqprof.ProfilerMiddleware(plain, out_dir=_out, engine=_engine, sample=only_after)

@@ -91,5 +91,6 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 plain_wsgi, plain_asgi = get_wsgi_application(), get_asgi_application()
 _out = os.environ.get("TEST_PROFILES", "profiles")
-wsgi = reqprof.ProfilerMiddleware(plain_wsgi, out_dir=_out)
-asgi = reqprof.ProfilerMiddleware(plain_asgi, out_dir=_out)
+_engine = os.environ.get("TEST_ENGINE", "auto")
+wsgi = reqprof.ProfilerMiddleware(plain_wsgi, out_dir=_out, engine=_engine)
+asgi = reqprof.ProfilerMiddleware(plain_asgi, out_dir=_out, engine=_engine)

@@ -110,4 +110,8 @@ def plain(environ: Any, start_response: Any) -> Any:
     return view()
 
 
-wrapped = reqprof.ProfilerMiddleware(plain, out_dir=os.environ.get("TEST_PROFILES", "profiles"))
+wrapped = reqprof.ProfilerMiddleware(
+    plain,
+    out_dir=os.environ.get("TEST_PROFILES", "profiles"),
+    engine=os.environ.get("TEST_ENGINE", "auto"),
+)

@@ -15,7 +15,7 @@ from tests.servers.counts import check_all
 if TYPE_CHECKING:
     from reqprof.model import Request
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("each_engine")]
 
 REQUESTS, SESSIONS = 60, 40  # requests to each route
 SERVERS = ["uvicorn", "uvicorn-uvloop", "hypercorn", "hypercorn-trio"]

@@ -15,7 +15,7 @@ from tests.servers import ROOT, served
 from tests.servers.client import traffic, unwrapped
 from tests.servers.counts import check_all
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("each_engine")]
 
 REQUESTS = 80  # to each route
 

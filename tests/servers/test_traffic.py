@@ -13,7 +13,7 @@ from tests.servers.client import traffic, unwrapped, written
 if TYPE_CHECKING:
     from reqprof.model import Profile
 
-pytestmark = pytest.mark.recording
+pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("each_engine")]
 
 PATHS = ["/alpha", "/beta"]
 
@@ -47,7 +47,7 @@ def check(profile: Profile) -> str:
     ],
 )
 def test_every_response_is_the_apps_and_every_request_has_its_own_whole_profile(
-    server: str, interface: str, requests: int, profiles: Profiles
+    server: str, interface: str, requests: int, profiles: Profiles, each_engine: str
 ) -> None:
     expected = unwrapped(server, f"tests.servers.apps:plain_{interface}", PATHS)
     environ = {"TEST_PROFILES": str(profiles.folder)}
@@ -58,6 +58,7 @@ def test_every_response_is_the_apps_and_every_request_has_its_own_whole_profile(
         assert response == expected[path]
     found = [check(p) for p in profiles.read() if p.request and p.request.path in PATHS]
     assert {path: found.count(path) for path in PATHS} == dict.fromkeys(PATHS, requests // 2)
+    assert {p.request.engine for p in profiles.read() if p.request} == {each_engine}
 
 
 @pytest.mark.parametrize("preload", [False, True])

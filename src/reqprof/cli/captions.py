@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reqprof.cli.gather import called
 from reqprof.cli.params import format_moment
-from reqprof.cli.sheet import PARTIAL, headline
+from reqprof.cli.sheet import PARTIAL, beyond, headline
 from reqprof.cli.talk import plural
 from reqprof.view import figures
 
@@ -24,6 +24,7 @@ class Tally:
 
     requests: int = 0
     partial: int = 0  # of these
+    beyond: int = 0  # calls that exact trees had no room for
     others: int = 0  # profiles of other tools
     earliest: float = float("inf")
     latest: float = 0.0
@@ -50,6 +51,7 @@ class Tally:
     def _count(self, request: Request) -> None:
         self.requests += 1
         self.partial += request.partial
+        self.beyond += request.beyond
         self.earliest = min(self.earliest, request.start)
         self.latest = max(self.latest, request.start)
         if request.cost is not None:
@@ -75,7 +77,7 @@ class Tally:
             first, last = format_moment(self.earliest), format_moment(self.latest)
             facts.append(first if first == last else f"{first} to {last}")
         facts.extend(sorted(self.engines))
-        return [*lines, "; ".join(facts) + ".", *slowed(self.cost, self.costed)]
+        return [*lines, "; ".join(facts) + ".", *_cut(self.beyond), *slowed(self.cost, self.costed)]
 
 
 def title(names: Sequence[str], tally: Tally) -> str:
@@ -92,6 +94,7 @@ def alone(profile: Profile) -> tuple[str, list[str]]:
     lines = [f"{took}; {engine(request)}; id {request.id}."]
     if request.partial:
         lines.append(f"{PARTIAL[0].upper()}{PARTIAL[1:]}.")
+    lines += _cut(request.beyond)
     if request.cost is not None:
         lines += slowed(request.cost, request.worked)
     return headline(request), lines
@@ -102,6 +105,10 @@ def engine(request: Request) -> str:
     python = f", Python {request.python}" if request.python else ""
     calls = "" if request.builtins else " without C calls"
     return f"{request.engine}{calls}{python}"
+
+
+def _cut(calls: int) -> list[str]:
+    return [f"{beyond(calls)}."] if calls else []
 
 
 def slowed(cost: float, ran: float) -> list[str]:

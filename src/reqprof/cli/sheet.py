@@ -84,6 +84,12 @@ def headline(request: Request) -> str:
     return f"{what} -> {', '.join(ends)}"
 
 
+def beyond(calls: int) -> str:
+    """What it means that so many calls found no room in an exact tree."""
+    had = "1 call" if calls == 1 else f"{calls:,} calls"
+    return f"{had} of stacks past the tree's limit: their time is shown as their callers'"
+
+
 def _rows(request: Request) -> Iterator[tuple[str, str]]:
     yield "id", request.id
     yield "route", _route(request)
@@ -205,11 +211,16 @@ def _stopped(timeline: Timeline, *, full_paths: bool) -> str:
 
 
 def _tracing(request: Request) -> str:
-    text = f"{request.calls:,} calls"
-    if request.cost is None:
-        return text
-    share = f", {percent(request.cost, request.worked)} of its own time" if request.worked else ""
-    return f"{text}; recording them took about {format_duration(request.cost)}{share} (an estimate)"
+    parts = [f"{request.calls:,} calls"]
+    if request.cost is not None:
+        share = percent(request.cost, request.worked)
+        took = f"recording them took about {format_duration(request.cost)}"
+        parts.append(
+            f"{took}{f', {share} of its own time' if request.worked else ''} (an estimate)"
+        )
+    if request.beyond:
+        parts.append(beyond(request.beyond))
+    return "; ".join(parts)
 
 
 def _engine(request: Request) -> str:
