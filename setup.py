@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,17 +13,23 @@ FOLDER = Path("src") / "exact"
 FLAGS = {"msvc": ["/std:c11"]}
 MISSING = "reqprof: the exact engine was not built, for want of a C compiler that works; requests "
 MISSING += "will be recorded by cProfile"
+REQUIRE = "REQPROF_REQUIRE_EXACT"
+REQUIRED = os.environ.get(REQUIRE, "") not in ("", "0")
 
 
 class BuildExact(build_ext):
-    """Builds it, or says in one line that it could not be."""
+    """Builds it, or says in one line that it could not be; REQPROF_REQUIRE_EXACT=1 makes it fail.
+
+    For a wheel that is published must not lack it only because it did not build that day.
+    """
 
     def build_extension(self, ext: Extension) -> None:
         ext.extra_compile_args = FLAGS.get(self.compiler.compiler_type, ["-std=c11"])
         try:
             super().build_extension(ext)
         except Exception:
-            sys.stderr.write(MISSING + "\n")
+            told = f"reqprof: the exact engine was not built, and {REQUIRE} is set"
+            sys.stderr.write((told if REQUIRED else MISSING) + "\n")
             raise
 
 
@@ -32,7 +39,7 @@ setup(
             "reqprof._exact",
             sources=sorted(map(str, FOLDER.glob("*.c"))),
             depends=sorted(map(str, FOLDER.glob("*.h"))),
-            optional=True,
+            optional=not REQUIRED,
         )
     ],
     cmdclass={"build_ext": BuildExact},

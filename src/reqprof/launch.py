@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reqprof")
 
 _PREFIX = "REQPROF_"
-_OTHER = {"APP", "ENABLED", "DEBUG"}
+_OTHER = {"APP", "ENABLED", "DEBUG", "REQUIRE_EXACT"}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

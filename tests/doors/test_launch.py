@@ -366,7 +366,7 @@ class TestOptions:
 
     def test_other_variables_are_none_of_ours(self, caplog: pytest.LogCaptureFixture) -> None:
         others = dict.fromkeys(["PATH", "MY_REQPROF_SAMPLE", "REQPROFSAMPLE", "SAMPLE"], "x")
-        others |= {"REQPROF_APP": "shop", "REQPROF_ENABLED": "0"}
+        others |= {"REQPROF_APP": "shop", "REQPROF_ENABLED": "0", "REQPROF_REQUIRE_EXACT": "1"}
         assert launch.options(others) == {}
         assert caplog.records == []
 
