@@ -7,7 +7,8 @@
 
 /* The label of a C function, or of a method descriptor that is called with `self`: a string such
  * as "<built-in method builtins.len>". NULL without memory. As normalizeUserObj() in CPython's
- * Modules/_lsprof.c; so it asks for the repr() of a type's attribute, which may be the app's. */
+ * Modules/_lsprof.c, but where the type overrides the method that is called: that is named there by
+ * whichever type came first. It may ask for the repr() of an attribute of the app's. */
 PyObject *label_of_c(PyObject *function, PyObject *self);
 
 #endif

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import cProfile
-import json
 import os
-import re
 import sys
 import threading
 import time
@@ -17,6 +14,7 @@ import pytest
 from reqprof.record.engines import Unavailable, choose
 from reqprof.record.engines.events import TOOL_IDS
 from tests.conftest import need_engine
+from tests.record.programs import PROGRAMS, callbacks_from_c, recursion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -74,74 +72,6 @@ def counts(stats: Stats) -> dict[Any, Any]:
         for function, row in stats.items()
         if "_lsprof.Profiler" not in function[2] and function[2] not in ("disable", "__exit__")
     }
-
-
-def recursion() -> int:
-    def fib(n: int) -> int:
-        return n if n < 2 else fib(n - 1) + fib(n - 2)
-
-    return fib(12)
-
-
-def generators() -> list[int]:
-    def numbers(n: int) -> Generator[int, None, None]:
-        for i in range(n):  # noqa: UP028
-            yield i
-
-    half_way = numbers(9)
-    next(half_way)
-    half_way.close()
-    return [sum(numbers(5)), *(x for x in numbers(4))]
-
-
-def exceptions() -> None:
-    def deep(n: int) -> None:
-        if n == 0:
-            raise ValueError("bottom")
-        deep(n - 1)
-
-    def thrown_into() -> Generator[int, None, None]:
-        try:
-            yield 1
-        except KeyError:
-            yield 2
-
-    for _ in range(3):
-        with contextlib.suppress(ValueError):
-            deep(5)
-    generator = thrown_into()
-    next(generator)
-    if sys.version_info[:3] != (3, 12, 1):  # its cProfile does not see a throw
-        generator.throw(KeyError())
-
-
-def callbacks_from_c() -> object:
-    text = json.dumps({"a": [1, 2, {"b": None}]}, indent=1, sort_keys=True)
-    return (
-        re.sub(r"\d", lambda match: match[0] * 2, text),
-        sorted(range(20), key=lambda n: -n),
-        json.loads(text, object_hook=lambda d: d),
-    )
-
-
-def classes() -> object:
-    class Thing:
-        def __init__(self, n: int) -> None:
-            self.n = n
-
-        def __eq__(self, other: object) -> bool:
-            return isinstance(other, Thing) and other.n == self.n
-
-        __hash__ = None  # type: ignore[assignment]
-
-        @property
-        def double(self) -> int:
-            return self.n * 2
-
-    return [Thing(n).double for n in range(5)], Thing(1) == Thing(2)
-
-
-PROGRAMS = [recursion, generators, exceptions, callbacks_from_c, classes]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections import Counter
 from contextlib import suppress
-from functools import wraps
+from types import MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,10 +14,10 @@ from hypothesis import strategies as st
 
 from reqprof.record.engines import choose
 from tests.conftest import need_engine, need_module
-from tests.record import test_engine
+from tests.record.programs import PROGRAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from reqprof.model import Function
 
@@ -79,9 +78,12 @@ def c_label(function: Any) -> str:
     owner, name, module = function.__self__, function.__name__, function.__module__
     if owner is None:
         return f"<{name}>" if module in (None, "builtins") else f"<{module}.{name}>"
-    for kind in type(owner).__mro__:
-        if name in kind.__dict__:
-            return repr(kind.__dict__[name])
+    found = [kind.__dict__[name] for kind in type(owner).__mro__ if name in kind.__dict__]
+    for method in found:
+        if type(method) is MethodDescriptorType:
+            return repr(method)
+    if found:
+        return repr(found[0])
     return f"<built-in method {module}.{name}>" if module else f"<built-in method {name}>"
 
 
@@ -160,121 +162,27 @@ def test_what_a_greenlet_of_the_request_calls_hangs_below_what_switched_to_it() 
     assert stacks["outer", switch, "inner", "inner_again"] == 2
 
 
-# Programs, beside those of test_engine.py.
-
-
-def coroutines() -> None:
-    class Pause:
-        def __await__(self) -> Generator[int, None, None]:
-            yield 1
-
-    async def deep(n: int) -> None:
-        await (deep(n - 1) if n else Pause())
-
-    async def numbers() -> Any:
-        for n in range(3):
-            await Pause()
-            yield n
-
-    async def main() -> list[Any]:
-        await deep(3)
-        return [n async for n in numbers()]
-
-    running = main()
-    try:
-        while True:
-            running.send(None)
-    except StopIteration:
-        pass
-
-
-def thrown_and_closed() -> None:
-    def generator() -> Generator[int, None, None]:
-        for _ in range(2):
-            try:
-                yield 1
-            except KeyError:
-                yield 2
-
-    def never() -> Generator[int, None, None]:
-        yield 0
-
-    running = generator()
-    next(running)
-    running.throw(KeyError())
-    next(running)
-    running.close()
-    never().close()
-
-
-def evaluated() -> list[Any]:
-    return [eval("[n * n for n in range(4)]"), eval(compile("len('x')", "<text>", "eval"))]
-
-
-def decorated() -> int:
-    def twice(function: Callable[[int], int]) -> Callable[[int], int]:
-        @wraps(function)
-        def call(n: int) -> int:
-            return function(function(n))
-
-        return call
-
-    @twice
-    @twice
-    def more(n: int) -> int:
-        return n + 1
-
-    return more(0)
-
-
-def finalised() -> None:
-    class Thing:
-        def __del__(self) -> None:
-            len([self])
-
-    things = [Thing() for _ in range(3)]
-    things.clear()
-
-
-def signalled() -> None:
-    def handler(*_: Any) -> None:
-        len([])
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    try:
-        for _ in range(3):
-            signal.raise_signal(signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-
-
-def unwound() -> None:
-    def fails(depth: int) -> None:
-        try:
-            if depth:
-                fails(depth - 1)
-            else:
-                int("no number")
-        finally:
-            len("x")
-
-    for depth in (0, 3, 1):
-        try:
-            fails(depth)
-        except ValueError:
-            continue
-
-
-PROGRAMS = [
-    *test_engine.PROGRAMS,
-    *(coroutines, thrown_and_closed, evaluated, decorated, finalised, signalled, unwound),
-]
-
-
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_every_stack_and_every_call_is_there(program: Callable[[], object]) -> None:
     program()  # caches of re and json are warm for both
     assert recorded(program).below(program.__name__) == watched(program).below(program.__name__)
+
+
+def test_a_c_method_keeps_its_name_where_a_subclass_overrides_it() -> None:
+    """cProfile names it, for all that call it, by what the first object has of that name."""
+
+    class Named(dict[str, int]):
+        def items(self) -> Any:
+            return super().items()
+
+    def program() -> None:
+        Named().items()
+        {}.items()
+
+    found, _ = recorded(program).below("program")
+    names = {tuple(function[2] for function in stack[1:]) for stack in found}
+    items = "<method 'items' of 'dict' objects>"
+    assert names == {(), ("items",), ("items", items), (items,)}
 
 
 # Random programs: each step is a function's number and what it does.
