@@ -6,6 +6,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import threading
 import time
 from types import SimpleNamespace
@@ -71,7 +72,7 @@ def used(folder: Path) -> int:
 def disk(monkeypatch: pytest.MonkeyPatch, free: Callable[[], float]) -> None:
     """A disk of a thousand blocks."""
     monkeypatch.setattr(
-        os, "statvfs", lambda path: SimpleNamespace(f_bavail=free() * 1000, f_blocks=1000)
+        shutil, "disk_usage", lambda path: SimpleNamespace(free=free() * 1000, total=1000)
     )
 
 
@@ -201,13 +202,13 @@ class TestDisk:
     def test_without_min_free_nobody_asks_the_disk(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float | None
     ) -> None:
-        monkeypatch.setattr(os, "statvfs", lambda path: pytest.fail("asked"))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: pytest.fail("asked"))
         Writer(tmp_path, caps(min_free=share)).write(STATS, request(1), None)
 
     def test_a_file_system_that_tells_no_size_is_not_full(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=0, f_blocks=0))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0, total=0))
         Writer(tmp_path, caps(min_free=0.5)).write(STATS, request(1), None)
         assert left(tmp_path) == [1]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from _thread import get_ident
+
+from reqprof.store.native import after_fork
 
 WORST = 5
 """How many others are told by name."""
@@ -69,4 +70,4 @@ class _Loop:
 
 
 _loops: dict[int, _Loop] = {}
-os.register_at_fork(after_in_child=_loops.clear)
+after_fork(_loops.clear)

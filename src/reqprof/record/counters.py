@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from contextlib import suppress
 
-from reqprof.store.native import original
+from reqprof.store.native import after_fork, original
 
 logger = logging.getLogger("reqprof")
 
@@ -73,4 +72,4 @@ def _renew_locks() -> None:
         counters._lock = original("_thread", "RLock")()
 
 
-os.register_at_fork(after_in_child=_renew_locks)
+after_fork(_renew_locks)

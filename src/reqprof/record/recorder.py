@@ -22,6 +22,7 @@ from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.rules import Sampling
 from reqprof.store.background import BACKGROUND
+from reqprof.store.native import after_fork
 from reqprof.store.writer import HOST, Writer
 
 if TYPE_CHECKING:
@@ -309,4 +310,4 @@ def _after_fork() -> None:
         recorder._looking = False
 
 
-os.register_at_fork(after_in_child=_after_fork)
+after_fork(_after_fork)

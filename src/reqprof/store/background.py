@@ -5,14 +5,13 @@ from __future__ import annotations
 import atexit
 import heapq
 import logging
-import os
 import sys
 import time
 from _queue import Empty, SimpleQueue  # of C: queue's may be gevent's, which needs a loop
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from reqprof.store.native import original, start_thread
+from reqprof.store.native import after_fork, original, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +29,7 @@ class Background:
 
     def __init__(self) -> None:
         self._reset()
-        os.register_at_fork(after_in_child=self._reset)
+        after_fork(self._reset)
         atexit.register(self.drain, EXIT_SECONDS)
 
     def _reset(self) -> None:

@@ -1,4 +1,4 @@
-"""Real threads, locks and sleep, also where gevent has put its own in their place.
+"""What systems differ in; real threads, locks and sleep, also where gevent has put in its own.
 
 What no request should wait for must not run among the greenlets that serve requests.
 """
@@ -6,6 +6,7 @@ What no request should wait for must not run among the greenlets that serve requ
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,12 @@ def original(module: str, name: str) -> Any:
     if monkey is not None:
         return monkey.get_original(module, name)
     return getattr(importlib.import_module(module), name)
+
+
+def after_fork(renew: Callable[[], None]) -> None:
+    """Have ``renew`` called in each forked child, on systems that fork."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
 
 
 def start_thread(target: Callable[[], None], name: str) -> None:

@@ -83,7 +83,8 @@ def facts(path: Path) -> Request | None:
         try:
             found = tail_facts(descriptor, status.st_size)
             if found is None:
-                _check_foreign(path, os.pread(descriptor, 1, 0))
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                _check_foreign(path, os.read(descriptor, 1))
                 return None
             return from_facts(found)
         except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -107,8 +108,8 @@ class Retention:
         free = self.caps.min_free
         if not free:
             return False
-        disk = os.statvfs(self.folder)
-        return disk.f_bavail < disk.f_blocks * free
+        disk = shutil.disk_usage(self.folder)
+        return disk.free < disk.total * free
 
     def _prune(self) -> None:
         files, index = self._scan()

@@ -171,7 +171,9 @@ def _make_private(folder: Path) -> None:
 
 
 def _open_private(path: str | bytes, flags: int) -> FileIO:
-    flags |= os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    flags |= os.O_WRONLY | os.O_CREAT
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
+        flags |= getattr(os, name, 0)
     file = FileIO(os.open(path, flags, 0o600), "wb")
     _set_mode(file.fileno(), 0o600)
     return file

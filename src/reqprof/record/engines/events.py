@@ -6,7 +6,6 @@ when events are on, and whose tool id they go by.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.session import LaneSession
-from reqprof.store.native import original, start_thread
+from reqprof.store.native import after_fork, original, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,7 +72,7 @@ class Events:
         self._callbacks = {getattr(names, name): call for name, call in callbacks.items() if names}
         self._python = sum(getattr(names, name) for name in callbacks if names and name not in _C)
         self._reset()
-        os.register_at_fork(after_in_child=self._after_fork)
+        after_fork(self._after_fork)
 
     def _reset(self) -> None:
         self.on = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from _lsprof import Profiler
 from functools import partial
@@ -13,6 +12,7 @@ from reqprof.record.engines.clock import unseen
 from reqprof.record.engines.lsprof import CprofileSession, Lane
 from reqprof.record.engines.session import LaneSession
 from reqprof.store.background import BACKGROUND
+from reqprof.store.native import after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def _after_fork() -> None:
         sys.setprofile(None)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+after_fork(_after_fork)
 
 
 def _heal() -> Any:
