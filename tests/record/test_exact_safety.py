@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.record.engines import choose
-from tests.conftest import need_engine, still_on
+from tests.conftest import need_engine, need_module, still_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +56,31 @@ def test_a_session_that_another_thread_closes_records_no_more(session: Any) -> N
     session.leave(stretch)
     assert count(session) == 1
     assert session.enter() is None
+
+
+def test_a_session_that_ends_while_it_adopts_a_greenlet_records_no_more(session: Any) -> None:
+    need_module("greenlet")
+    import greenlet
+
+    def adopt_and_close(above: Any) -> Any:
+        lane = adopt(above)
+        closer = threading.Thread(target=session.close)
+        closer.start()
+        closer.join()
+        return lane
+
+    def inner() -> None:
+        leaf()
+        recorded.append(exact.here())
+
+    recorded: list[Any] = []
+    exact, adopt = choose.exact._exact, session.adopt
+    session.adopt = adopt_and_close
+    stretch = session.enter()
+    greenlet.greenlet(inner).switch()
+    session.leave(stretch)
+    assert recorded == [None]
+    assert count(session) == 0
 
 
 def test_a_thread_may_end_in_the_middle_of_a_stretch(session: Any) -> None:

@@ -66,6 +66,9 @@ class TreeSession(LaneSession):
 
     def show(self, lane: Lane | None) -> None:
         if lane is not None:
+            # It is inside by now: close() does the reverse, so one of the two sees the other.
+            if self.ended:
+                lane.close()
             lane.go_on()
         elif (shown := _here()) is not None:
             _end(shown)
