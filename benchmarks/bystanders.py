@@ -1,11 +1,12 @@
 """What a request that is recorded costs the thread beside it, which is not.
 
-``python benchmarks/bystanders.py [--rounds N]`` with the test group installed. A neighbour thread
-works for requests over and over, in each of several ways; meanwhile this thread serves its own,
-unprofiled, and takes its CPU time for one. Printed are ratios to the time beside a neighbour that
-is unprofiled too; all ways in turns, medians. A recorded neighbour is in one long request, so that
-something is in flight all the time, as it is on a busy server. Then the same beside a profiled
-websocket session: one that is idle, which should cost nothing, and one that talks all the time.
+``python benchmarks/bystanders.py [--rounds N] [--workload cpu ...] [--engine exact ...]`` with the
+dependency group benchmarks installed. A neighbour thread works for requests over and over, in each
+of several ways; meanwhile this thread serves its own, unprofiled, and takes its CPU time for one.
+Printed are ratios to the time beside a neighbour that is unprofiled too; all ways in turns,
+medians. A recorded neighbour is in one long request, so that something is in flight all the time,
+as it is on a busy server. Then the same beside a profiled websocket session: one that is idle,
+which should cost nothing, and one that talks all the time. The numbers to hold come last.
 """
 
 from __future__ import annotations
@@ -23,35 +24,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import EXAMPLES, get_wsgi, interleave, machine
-
-sys.path.insert(0, EXAMPLES)
-
-import flask_app.views
+from common import engines, get_wsgi, interleave, machine, verdict
+from workloads import workload
 
 import reqprof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Serve = Callable[[], None]
 
-BASE = "unprofiled"
-PATH = "/books/3"
+BASE, PROFILED, CHEAP = "unprofiled", "profiled", "profiled, builtins=False"
+# Beside flask's page, by engine, where events are the whole process's.
+TO_HOLD = {PROFILED: {"cprofile": 3.5, "exact": 1.6}, CHEAP: {"cprofile": 2.1, "exact": 1.2}}
+BY_EVENTS = sys.version_info >= (3, 12)
 REQUESTS = 10  # a round
 WEBSOCKET_RESTS_SECONDS = 0.3  # until what was switched on for it is off again
 TALKING_SECONDS = 0.005
-
-
-def tiny_calls(environ: Any, start_response: Any) -> list[bytes]:
-    """10,000 calls of next to nothing."""
-
-    def fibonacci(n: int) -> int:
-        return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
-
-    fibonacci(18)
-    start_response("200 OK", [])
-    return [b""]
 
 
 class Neighbour:
@@ -137,12 +126,17 @@ def under_cprofile(serve: Serve) -> None:
     profiler.disable()
 
 
-def beside_neighbours(app: Any, folder: Path) -> dict[str, Callable[[], float]]:
-    serve = partial(get_wsgi, app, PATH)
+def beside_neighbours(
+    serve: Serve, names: Iterable[str], folder: Path
+) -> dict[str, Callable[[], float]]:
     busy = Neighbour(serve)
     ways: dict[str, Any] = {BASE: busy}
-    for name, options in {"profiled": {}, "profiled, builtins=False": {"builtins": False}}.items():
-        ways[name] = reqprof.ProfilerMiddleware(busy, out_dir=folder / name, **options)
+    for engine in names:
+        for way, builtins in ((PROFILED, True), (CHEAP, False)):
+            name = f"{way}, {engine}"
+            ways[name] = reqprof.ProfilerMiddleware(
+                busy, out_dir=folder / name, engine=engine, builtins=builtins
+            )
 
     def measure(way: str) -> float:
         with busy.at_work(partial(get_wsgi, ways[way], "/")):
@@ -157,20 +151,22 @@ def beside_neighbours(app: Any, folder: Path) -> dict[str, Callable[[], float]]:
     return {way: partial(measure, way) for way in ways} | {"bare cProfile": beside_cprofile}
 
 
-def beside_websockets(app: Any, folder: Path) -> dict[str, Callable[[], float]]:
-    serve = partial(get_wsgi, app, PATH)
-    profiled = reqprof.ProfilerMiddleware(echo, out_dir=folder / "websockets")
-
+def beside_websockets(
+    serve: Serve, names: Iterable[str], folder: Path
+) -> dict[str, Callable[[], float]]:
     def measure(middleware: Any, talks: bool) -> float:
         with websocket(middleware, talks=talks):
             return own_time(serve)
 
-    return {
+    made: dict[str, Callable[[], float]] = {
         BASE: partial(measure, echo, False),
-        "profiled, idle": partial(measure, profiled, False),
         "unprofiled, talking": partial(measure, echo, True),
-        "profiled, talking": partial(measure, profiled, True),
     }
+    for engine in names:
+        profiled = reqprof.ProfilerMiddleware(echo, out_dir=folder / "websockets", engine=engine)
+        made[f"profiled, idle, {engine}"] = partial(measure, profiled, False)
+        made[f"profiled, talking, {engine}"] = partial(measure, profiled, True)
+    return made
 
 
 def report(title: str, found: dict[str, float]) -> None:
@@ -182,18 +178,34 @@ def report(title: str, found: dict[str, float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
-    print(f"{machine()}, {rounds} rounds")
+    parser.add_argument("--workload", nargs="+", choices=("flask", "cpu"), default=("flask", "cpu"))
+    parser.add_argument("--engine", nargs="+", choices=engines(), default=engines())
+    options = parser.parse_args()
+    print(f"{machine()}, {options.rounds} rounds")
+    lines: list[str] = []
     folder = Path(tempfile.mkdtemp(prefix="reqprof-bystanders-"))
-    apps = {f"flask, GET {PATH}": flask_app.views.create_app().wsgi_app, "cpu": tiny_calls}
     try:
-        for name, app in apps.items():
-            made = beside_neighbours(app, folder / name[:3])
-            report(f"{name}, beside a request", interleave(made, rounds))
-            made = beside_websockets(app, folder / name[:3])
-            report(f"{name}, beside a websocket", interleave(made, rounds))
+        for name in options.workload:
+            with workload(name) as work:
+                serve = partial(work.request, work.app)
+                made = beside_neighbours(serve, options.engine, folder / name)
+                found = interleave(made, options.rounds)
+                report(f"{name}, beside a request", found)
+                made = beside_websockets(serve, options.engine, folder / name)
+                report(f"{name}, beside a websocket", interleave(made, options.rounds))
+            if name == "flask" and BY_EVENTS:
+                lines += held(found, options.engine)
     finally:
         shutil.rmtree(folder)
+    if lines:
+        print("\nnumbers to hold", *lines, sep="\n")
+
+
+def held(found: dict[str, float], names: Iterable[str]) -> Iterator[str]:
+    for way, limits in TO_HOLD.items():
+        for engine in names:
+            ratio = found[f"{way}, {engine}"] / found[BASE]
+            yield verdict(f"flask: beside {way} / beside {BASE}, {engine}", ratio, limits[engine])
 
 
 if __name__ == "__main__":

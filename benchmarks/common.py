@@ -1,4 +1,4 @@
-"""What the benchmarks share: a request as a server would make it, and variants taken in turns."""
+"""What the benchmarks share: a request as a server makes it, variants in turns, a verdict."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import platform
 import random
 import statistics
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from reqprof.record.engines import Unavailable
+from reqprof.record.engines.choose import engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +39,22 @@ def interleave(variants: Mapping[str, Measure], rounds: int, warm_up: int = 3) -
             if turn >= warm_up:
                 seen[name].append(found)
     return {name: statistics.median(found) for name, found in seen.items()}
+
+
+def engines() -> list[str]:
+    """Those that can record here."""
+    found = []
+    for name in ("cprofile", "exact"):
+        with suppress(Unavailable):
+            found.append(engine(name, builtins=True, clock="wall").name)
+    return found
+
+
+def verdict(what: str, ratio: float, limit: float, *, least: bool = False) -> str:
+    """A line that says whether a number that is to hold does."""
+    met = ratio >= limit if least else ratio <= limit
+    bound = f"at {'least' if least else 'most'} {limit:g}"
+    return f"  {what:70}{ratio:6.2f}   {bound:14}{'met' if met else 'NOT MET'}"
 
 
 def get_wsgi(app: Any, path: str) -> None:

@@ -1,133 +1,206 @@
 """What profiling costs a request: ratios of medians, all variants interleaved in one run.
 
-``python benchmarks/overhead.py [--rounds N]`` with the test group installed. *Request* is the CPU
-time of the thread that serves; *process* adds the writer's, up to the file on disk. CPU time and
-not wall time, as other work on the machine disturbs it less.
+``python benchmarks/overhead.py [--rounds N] [--workload flask ...] [--engine exact ...]`` with the
+dependency group benchmarks installed. *Request* is the CPU time of the thread that serves;
+*process* adds the writer's, up to the file on disk. CPU time and not wall time, as other work on
+the machine disturbs it less. Bare cProfile is enabled before the app is called and disabled after
+it, in this process's only busy thread: on Python 3.12 and later it can do no more than that.
+*Unwrapped, again* shows how far two equal variants differ. The numbers to hold come last.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import cProfile
+import itertools
+import os
 import random
 import shutil
 import statistics
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyinstrument
 import werkzeug.middleware.profiler
-from common import EXAMPLES, get_asgi, get_wsgi, machine
-
-sys.path.insert(0, EXAMPLES)
-
-import flask_app.views
-import starlette_app.views
+import yappi
+from common import engines, machine, verdict
+from workloads import NAMES, workload
 
 import reqprof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from workloads import Workload
 
     Variants = dict[str, tuple[Callable[[], None], Callable[[], object]]]
+    Found = dict[str, tuple[float, float]]
 
-BASE, BARE, DUMPED = "unwrapped", "bare cProfile", "bare cProfile, dump_stats"
+BASE, AGAIN = "unwrapped", "unwrapped, again"
+BARE, BARE_CHEAP, DUMPED = "bare cProfile", "bare cProfile, builtins=False", "cProfile, dump_stats"
+NOT_CHOSEN, PROFILED, CHEAP = "not chosen", "profiled", "profiled, builtins=False"
+WARM_UP = 5
+SILENCE = os.open(os.devnull, os.O_WRONLY)
+BY_EVENTS = sys.version_info >= (3, 12)
 
 
-def bare(request: Callable[[], None], file: Path | None = None) -> Callable[[], None]:
-    """A profiler enabled and disabled by hand; with ``file`` written there in the request."""
+# Other profilers, each as a context around the app.
 
-    def profiled() -> None:
-        profiler = cProfile.Profile()
-        profiler.enable()
-        request()
+
+@contextmanager
+def bare(files: Iterator[Path] | None = None, **options: Any) -> Iterator[None]:
+    """A profiler enabled and disabled by hand; with ``files`` it is written to the next one."""
+    profiler = cProfile.Profile(**options)
+    profiler.enable()
+    try:
+        yield
+    finally:
         profiler.disable()
-        if file is not None:
-            profiler.dump_stats(file)
-
-    return profiled
+        if files is not None:
+            profiler.dump_stats(next(files))
 
 
-def variants(app: Any, request: Callable[[Any], None], folder: Path) -> Variants:
+@contextmanager
+def under_yappi(clock: str) -> Iterator[None]:
+    yappi.set_clock_type(clock)
+    # From Python 3.12 on it records every thread, and tells of each event in reqprof's own.
+    told = os.dup(2)
+    os.dup2(SILENCE, 2)
+    yappi.start(builtins=True, profile_threads=False)
+    try:
+        yield
+    finally:
+        yappi.stop()
+        os.dup2(told, 2)
+        os.close(told)
+
+
+def variants(work: Workload, names: Iterable[str], folder: Path) -> Variants:
     """By name: one request, and what is to be waited for after it."""
+    made: Variants = {}
 
-    def wrapped(name: str, **options: Any) -> Any:
-        return reqprof.ProfilerMiddleware(app, out_dir=folder / name, **options)
+    def add(name: str, app: Any, settle: Callable[[], object] = lambda: None) -> None:
+        made[name] = (partial(work.request, app), settle)
 
-    def nothing() -> None: ...
+    def ours(name: str, **options: Any) -> None:
+        app = reqprof.ProfilerMiddleware(work.app, out_dir=folder / name, **options)
+        add(name, app, app.flush)
 
-    unsampled = wrapped("unsampled", sample=0.0)
-    rarely = wrapped("rarely", sample=1e-9)
-    profiled = wrapped("profiled")
-    cheap = wrapped("cheap", builtins=False)
-    return {
-        BASE: (lambda: request(app), nothing),
-        "wrapped, sample=0": (lambda: request(unsampled), nothing),
-        "wrapped, not chosen by its rate": (lambda: request(rarely), nothing),
-        "profiled": (lambda: request(profiled), profiled.flush),
-        "profiled, builtins=False": (lambda: request(cheap), cheap.flush),
-        BARE: (bare(lambda: request(app)), nothing),
-        DUMPED: (bare(lambda: request(app), folder / "bare.prof"), nothing),
-    }
+    def theirs(
+        name: str, context: Callable[[], AbstractContextManager[Any]], *settle: Callable[[], object]
+    ) -> None:
+        add(name, work.within(context), *settle)
+
+    add(BASE, work.app)
+    add(AGAIN, work.app)
+    ours("sample=0", sample=0.0)
+    for engine in names:
+        ours(f"{NOT_CHOSEN}, {engine}", engine=engine, sample=1e-9)
+        ours(f"{PROFILED}, {engine}", engine=engine)
+        ours(f"{CHEAP}, {engine}", engine=engine, builtins=False)
+    files = (folder / f"{number}.prof" for number in itertools.count())
+    theirs(BARE, bare)
+    theirs(BARE_CHEAP, partial(bare, builtins=False))
+    theirs(DUMPED, partial(bare, files))
+    theirs("yappi, wall clock", partial(under_yappi, "wall"), yappi.clear_stats)
+    theirs("yappi, cpu clock", partial(under_yappi, "cpu"), yappi.clear_stats)
+    theirs("pyinstrument, 1 ms", partial(pyinstrument.Profiler, async_mode="disabled"))
+    if not work.asynchronous:
+        wrapped = werkzeug.middleware.profiler.ProfilerMiddleware(
+            work.app, stream=None, profile_dir=str(folder)
+        )
+        add("werkzeug's ProfilerMiddleware", wrapped)
+    return made
 
 
-def measure(made: Variants, rounds: int) -> dict[str, tuple[float, float]]:
+def measure(made: Variants, rounds: int) -> Found:
     """Median CPU seconds of the request's thread and of the process, by variant."""
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in made}
     order = list(made)
-    for turn in range(rounds + 5):
+    for turn in range(rounds + WARM_UP):
         random.shuffle(order)
         for name in order:
-            request, settle = made[name]
-            process, thread = time.process_time(), time.thread_time()
-            request()
-            thread = time.thread_time() - thread
-            settle()
-            if turn >= 5:
-                seen[name].append((thread, time.process_time() - process))
+            # The first request after another variant pays for what that switched on or off: from
+            # Python 3.12 on the interpreter rewrites code then.
+            once(*made[name])
+            found = once(*made[name])
+            if turn >= WARM_UP:
+                seen[name].append(found)
     return {
         name: (statistics.median(a for a, _ in times), statistics.median(b for _, b in times))
         for name, times in seen.items()
     }
 
 
-def report(title: str, found: dict[str, tuple[float, float]]) -> None:
-    """A table of ratios."""
-    base, recorded, dumped = found[BASE], found[BARE][0], found[DUMPED][1]
-    print(f"\n{title}: unwrapped {base[0] * 1e3:.2f} ms")
-    print(f"{'':34}{'/ unwrapped':>24}{'/ cProfile':>12}{'/ dumped':>12}")
-    print(f"{'':34}{'request':>12}{'process':>12}{'request':>12}{'process':>12}")
+def once(request: Callable[[], None], settle: Callable[[], object]) -> tuple[float, float]:
+    process, thread = time.process_time(), time.thread_time()
+    request()
+    thread = time.thread_time() - thread
+    settle()
+    return thread, time.process_time() - process
+
+
+def calls(work: Workload) -> int:
+    """What cProfile counts in one request."""
+    profiler = cProfile.Profile()
+    work.request(work.within(lambda: profiler))
+    return sum(entry.callcount for entry in profiler.getstats())
+
+
+def report(found: Found) -> None:
+    """A table of ratios. Where C functions are left out, bare cProfile leaves them out too."""
+    base, dumped = found[BASE], found[DUMPED][1]
+    print(f"{'':36}{'/ unwrapped':>24}{'/ cProfile':>12}{'/ dumped':>12}")
+    print(f"{'':36}{'request':>12}{'process':>12}{'request':>12}{'process':>12}")
     for name, (request, process) in found.items():
-        ratios = (request / base[0], process / base[1])
-        to_bare = (request / recorded, process / dumped)
-        print(f"{name:34}" + "".join(f"{ratio:12.2f}" for ratio in (*ratios, *to_bare)))
+        recorded = found[BARE_CHEAP if "builtins=False" in name else BARE][0]
+        ratios = (request / base[0], process / base[1], request / recorded, process / dumped)
+        print(f"{name:36}" + "".join(f"{ratio:12.2f}" for ratio in ratios))
+
+
+def to_hold(name: str) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Of a workload: a variant, what it is measured against, and the limit for each engine."""
+    yield NOT_CHOSEN, BASE, {"cprofile": 1.02, "exact": 1.02}
+    if name == "cpu":
+        if BY_EVENTS:
+            yield PROFILED, BARE, {"cprofile": 2.6, "exact": 0.7}
+        return
+    limits = {"cprofile": 2.0, "exact": 0.7} if BY_EVENTS else {"cprofile": 1.15, "exact": 0.8}
+    yield PROFILED, BARE, limits
+    if name == "flask" and BY_EVENTS:
+        yield CHEAP, BASE, {"cprofile": 2.5, "exact": 1.35}
 
 
 def main() -> None:
-    """Both examples."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=300)
-    rounds = parser.parse_args().rounds
-    print(f"{machine()}, {rounds} rounds")
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--workload", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--engine", nargs="+", choices=engines(), default=engines())
+    options = parser.parse_args()
+    print(f"{machine()}, {options.rounds} rounds")
+    lines = []
     folder = Path(tempfile.mkdtemp(prefix="reqprof-overhead-"))
     try:
-        flask = flask_app.views.create_app()
-        made = variants(flask.wsgi_app, lambda app: get_wsgi(app, "/books/3"), folder)
-        theirs = werkzeug.middleware.profiler.ProfilerMiddleware(
-            flask.wsgi_app, stream=None, profile_dir=str(folder)
-        )
-        made["werkzeug's ProfilerMiddleware"] = (lambda: get_wsgi(theirs, "/books/3"), lambda: None)
-        report("flask, GET /books/3", measure(made, rounds))
-
-        starlette = starlette_app.views.create_app()
-        with asyncio.Runner() as runner:
-            made = variants(starlette, lambda app: runner.run(get_asgi(app, "/stops/3")), folder)
-            report("starlette, GET /stops/3", measure(made, rounds))
+        for name in options.workload:
+            with workload(name) as work:
+                made = variants(work, options.engine, folder / name)
+                found = measure(made, options.rounds)
+                print(f"\n{name}, {calls(work):,} calls: unwrapped {found[BASE][0] * 1e3:.2f} ms")
+            report(found)
+            for variant, base, limits in to_hold(name):
+                for engine in options.engine:
+                    ratio = found[f"{variant}, {engine}"][0] / found[base][0]
+                    what = f"{name}: {variant} / {base}, {engine}"
+                    lines.append(verdict(what, ratio, limits[engine]))
     finally:
         shutil.rmtree(folder)
+    print("\nnumbers to hold", *lines, sep="\n")
 
 
 if __name__ == "__main__":
