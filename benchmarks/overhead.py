@@ -104,6 +104,7 @@ def variants(work: Workload, names: Iterable[str], folder: Path) -> Variants:
         ours(f"{NOT_CHOSEN}, {engine}", engine=engine, sample=1e-9)
         ours(f"{PROFILED}, {engine}", engine=engine)
         ours(f"{CHEAP}, {engine}", engine=engine, builtins=False)
+    folder.mkdir(parents=True, exist_ok=True)
     files = (folder / f"{number}.prof" for number in itertools.count())
     theirs(BARE, bare)
     theirs(BARE_CHEAP, partial(bare, builtins=False))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from reqprof.model import Function
+
 NAMES = ("flask", "starlette", "cpu")
 PATH = "/"
 
@@ -37,6 +39,12 @@ class Workload:
     app: Any
     request: Callable[[Any], None]
     asynchronous: bool = False
+
+    @property
+    def entry(self) -> Function:
+        """The app's first function, as profiles name it."""
+        code = getattr(self.app, "__code__", None) or type(self.app).__call__.__code__
+        return code.co_filename, code.co_firstlineno, code.co_name
 
     def within(self, context: Callable[[], AbstractContextManager[Any]]) -> Any:
         """The app, each request of it inside a context of its own."""
