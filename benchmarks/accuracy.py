@@ -13,25 +13,38 @@ after recursion has been merged (a, b, a, c is a, c), as reconstructed trees hav
 py-spy sees Python functions only, so time in C functions counts for what called them. A second run
 of py-spy tells how far two samples of the same thing differ. Both runs together are what the trees
 are compared with, so that a tree without any fault would be at about half of that. The recorded
-requests, too, are halved and the halves compared. *Compensated* is less what recording took by the
-calibration. ``--worst`` lists the functions that are most wrong.
+requests, too, are halved and the halves compared.
+
+Requests that lost the processor to other programs for more than a tenth of their time are left
+out, and garbage is collected between requests.
+
+*Compensated* is less what recording took by the calibration. Between the recorded requests as many
+are served unprofiled, so what recording really added is known; *scaled* is less as much in all,
+but shared out as by the calibration: what is still wrong then is not its sum. *Reconstructed* is
+the tree that is made of cProfile's callers and callees. ``--worst`` lists the functions that are
+most wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import itertools
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from common import engines, machine
+from widths import add, distance, shares_of, together, widths_of
 from workloads import NAMES, workload
 
 import reqprof
@@ -40,18 +53,20 @@ from reqprof.tree.merge import merge
 from reqprof.tree.profile import tree_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
+    from widths import Distance, Widths
     from workloads import Workload
 
-    from reqprof.model import Function
+    from reqprof.model import Function, Profile
     from reqprof.tree.node import Node
 
-    Stack = tuple[Function, ...]
-    Widths = dict[Stack, float]
-
-RATE = 500  # a second: more would stop the process for a good part of its time
+# A second. More would see one moment twice where another program has the processor.
+RATE = 250
 WARM_UP = 50
+UNPROFILED = "unprofiled"  # the file that says how long a request took that was not recorded
+LOST = 0.1  # of a request's time, to other programs: more is not looked at
+KINDS = (("exact", True), ("exact", False), ("cprofile", True))
 FRAME = re.compile(r"(.*) \((.*):(\d+)\)")
 
 
@@ -60,21 +75,33 @@ FRAME = re.compile(r"(.*) \((.*):(\d+)\)")
 
 def serve(work: Workload) -> None:
     """Until the process is ended."""
-    for _ in range(WARM_UP):
-        work.request(work.app)
-    print("ready", flush=True)
-    while True:
-        work.request(work.app)
+    for number in itertools.count():
+        if number == WARM_UP:
+            print("ready", flush=True)
+        tidied(work.request, work.app)
 
 
 def record(work: Workload, folder: Path, requests: int, engine: str, *, builtins: bool) -> None:
-    """So many requests, a file for each."""
+    """So many requests, a file for each; and the CPU seconds of as many without recording."""
     app = reqprof.ProfilerMiddleware(work.app, out_dir=folder, engine=engine, builtins=builtins)
     for _ in range(WARM_UP):
-        work.request(work.app)
+        tidied(work.request, work.app)
+    spent = 0.0
     for _ in range(requests):
-        work.request(app)
+        tidied(work.request, work.app)  # which pays for what the last one switched
+        began = time.thread_time()
+        work.request(work.app)
+        spent += time.thread_time() - began
+        tidied(work.request, app)
         app.flush()
+    (folder / UNPROFILED).write_text(str(spent / requests))
+
+
+def tidied(request: Callable[[Any], None], app: Any) -> None:
+    """One request; garbage is collected after it, and is not the time of whoever was at work."""
+    gc.disable()
+    request(app)
+    gc.collect(0)
 
 
 def child(*arguments: str) -> list[str]:
@@ -99,16 +126,16 @@ def served(name: str) -> Iterator[int]:
 def sampled(name: str, entry: Function, seconds: float, folder: Path) -> Widths:
     """Samples of py-spy, by stack."""
     file = folder / "samples"
+    beside = Path(sys.executable).with_name("py-spy")
+    command = [
+        *(str(beside) if beside.exists() else "py-spy", "record", "--format", "raw"),
+        *("--function", "--full-filenames", "--rate", str(RATE), "--output", str(file)),
+    ]
     with served(name) as pid:
-        subprocess.run(
-            [
-                *("py-spy", "record", "--format", "raw", "--function", "--full-filenames"),
-                *("--rate", str(RATE), "--duration", f"{seconds:.0f}", "--pid", str(pid)),
-                *("--output", str(file)),
-            ],
-            check=True,
-            capture_output=True,
-        )
+        command += ["--duration", f"{seconds:.0f}", "--pid", str(pid)]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        raise SystemExit(f"py-spy cannot look at another process here: {ended.stderr}")
     widths: Widths = defaultdict(float)
     for line in file.read_text().splitlines():
         frames, _, count = line.rpartition(" ")
@@ -124,91 +151,27 @@ def _function(frame: str) -> Function:
     return file, int(line), name.rpartition(".")[2]
 
 
-def add(widths: Widths, stack: list[Function], time: float, entry: Function) -> None:
-    """Count the stack from the app's first function on; others are not the app's."""
-    if entry in stack and time > 0:
-        widths[tuple(stack[stack.index(entry) :])] += time
+def undisturbed(folder: Path) -> list[Profile]:
+    """The profiles of a folder, without those whose request often lost the processor to others."""
+    profiles = [reader.read(file) for file in sorted(folder.glob("*.prof"))]
+    return [profile for profile in profiles if _lost(profile) < LOST]
 
 
-def recorded(folder: Path, halves: int = 1) -> list[Node]:
-    """The trees of a folder, added up; with two halves, every other file's for itself."""
-    files = sorted(folder.glob("*.prof"))
-    return [
-        merge(tree_of(reader.read(file)) for file in files[half::halves]) for half in range(halves)
-    ]
-
-
-def widths_of(tree: Node, own: Callable[[Node], float], entry: Function) -> Widths:
-    """Seconds by stack of Python functions, C functions' and unnamed ones' counted for callers."""
-    widths: Widths = defaultdict(float)
-    path: list[Node] = []
-    for depth, node in tree.walk():
-        path[depth:] = [node]
-        stack = [above.function for above in path if above.function[0] not in ("", "~")]
-        add(widths, stack, own(node), entry)
-    return widths
+def _lost(profile: Profile) -> float:
+    """The share of its time in which it did not run."""
+    request = profile.request
+    assert request is not None
+    assert request.cpu is not None
+    return 1 - request.cpu / request.total
 
 
 def measured(node: Node) -> float:
     return node.self_time
 
 
-def compensated(node: Node) -> float:
-    """Below nothing where the estimate is too high: to be added to what called it first."""
-    return node.self_time - node.overhead
-
-
-# Comparing.
-
-
-class Distance(NamedTuple):
-    """Total variation distance, three ways."""
-
-    functions: float
-    stacks: float
-    merged: float
-
-
-def distance(one: Widths, other: Widths) -> Distance:
-    ways = (lambda stack: stack[-1:], lambda stack: stack, merge_recursion)
-    return Distance(*(variation(grouped(one, way), grouped(other, way)) for way in ways))
-
-
-def variation(one: Widths, other: Widths) -> float:
-    """Half the sum of the differences of the shares."""
-    whole, other_whole = sum(one.values()), sum(other.values())
-    return (
-        sum(
-            abs(one.get(stack, 0) / whole - other.get(stack, 0) / other_whole)
-            for stack in one.keys() | other.keys()
-        )
-        / 2
-    )
-
-
-def grouped(widths: Widths, way: Callable[[Stack], Stack]) -> Widths:
-    """Added up by what ``way`` makes of a stack; what is below nothing is nothing."""
-    found: Widths = defaultdict(float)
-    for stack, time in widths.items():
-        found[way(stack)] += time
-    return {stack: max(0.0, time) for stack, time in found.items()}
-
-
-def merge_recursion(stack: Stack) -> Stack:
-    merged: list[Function] = []
-    for function in stack:
-        if function in merged:
-            del merged[merged.index(function) :]
-        merged.append(function)
-    return tuple(merged)
-
-
-def together(runs: Iterable[Widths]) -> Widths:
-    whole: Widths = defaultdict(float)
-    for run in runs:
-        for stack, count in run.items():
-            whole[stack] += count
-    return whole
+def compensated(node: Node, scale: float = 1.0) -> float:
+    """As pictures have it: never below nothing."""
+    return max(0.0, node.self_time - scale * node.overhead)
 
 
 @dataclass(frozen=True)
@@ -220,6 +183,32 @@ class Settings:
     worst: int
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """Requests that one engine recorded: a tree of one half of them, and one of the other."""
+
+    halves: list[Node]
+    requests: int
+    unprofiled: float  # CPU seconds of a request that was not recorded
+
+    def added(self) -> tuple[float, float]:
+        """Seconds that recording added to a request: in truth, and as estimated."""
+        tree = merge(self.halves)
+        estimate = sum(node.overhead for _, node in tree.walk())
+        return tree.total / self.requests - self.unprofiled, estimate / self.requests
+
+    def widths(self, entry: Function) -> Iterator[tuple[str, Widths]]:
+        """What the tree says, more and more corrected."""
+        tree = merge(self.halves)
+        real, estimate = self.added()
+        if not estimate:
+            yield "reconstructed", widths_of(tree, measured, entry)
+            return
+        yield "measured", widths_of(tree, measured, entry)
+        yield "compensated", widths_of(tree, compensated, entry)
+        yield "scaled", widths_of(tree, partial(compensated, scale=real / estimate), entry)
+
+
 def compare(name: str, settings: Settings, folder: Path) -> None:
     """One workload."""
     with workload(name) as work:
@@ -229,30 +218,34 @@ def compare(name: str, settings: Settings, folder: Path) -> None:
     print(f"\n{name}: {sum(truth.values()):,.0f} samples, {settings.requests:,} requests recorded")
     print(f"{'':44}{'functions':>10}{'stacks':>10}{'merged':>10}")
     show("py-spy, one run and another", distance(*runs))
-    found: dict[str, Widths] = {}
-    if "exact" in engines():
-        for builtins in (True, False):
-            trees = made(name, "exact", settings, folder, builtins=builtins)
-            title = "exact" if builtins else "exact, builtins=False"
-            halves = [widths_of(tree, measured, entry) for tree in trees]
-            show(f"{title}, one half and the other", distance(*halves))
-            found[f"{title}, measured"] = together(halves)
-            found[f"{title}, compensated"] = widths_of(merge(trees), compensated, entry)
-    trees = made(name, "cprofile", settings, folder, builtins=True)
-    found["cprofile, reconstructed"] = widths_of(merge(trees), measured, entry)
-    for title, widths in found.items():
-        show(f"py-spy and {title}", distance(truth, widths))
-    if settings.worst:
-        show_worst(truth, found, settings.worst)
+    for engine, builtins in KINDS:
+        if engine in engines():
+            found = made(name, engine, settings, folder, builtins=builtins)
+            print(f"{engine if builtins else f'{engine}, builtins=False'}: {told(found)}")
+            halves = [widths_of(half, measured, entry) for half in found.halves]
+            show("  one half and the other", distance(*halves))
+            widths = dict(found.widths(entry))
+            for way in widths:
+                show(f"  py-spy and {way}", distance(truth, widths[way]))
+            show_worst(truth, widths, settings.worst)
 
 
-def made(name: str, engine: str, settings: Settings, folder: Path, *, builtins: bool) -> list[Node]:
-    """Two trees, each of half of the requests, recorded in a process of their own."""
+def told(found: Recorded) -> str:
+    real, estimate = (seconds * 1e6 for seconds in found.added())
+    estimated = f", by its estimate {estimate:.0f}" if estimate else ""
+    base = found.unprofiled * 1e6
+    return f"recording added {real:.0f} us to the {base:.0f} of each of {found.requests}{estimated}"
+
+
+def made(name: str, engine: str, settings: Settings, folder: Path, *, builtins: bool) -> Recorded:
+    """Requests recorded in a process of their own."""
     profiles = folder / f"{name}-{engine}-{builtins}"
     options = ["--requests", str(settings.requests), "--into", str(profiles)]
     options += [] if builtins else ["--no-builtins"]
     subprocess.run(child("--record", name, "--engine", engine, *options), check=True)
-    return recorded(profiles, halves=2)
+    kept = undisturbed(profiles)
+    trees = [merge(map(tree_of, half)) for half in (kept[::2], kept[1::2])]
+    return Recorded(trees, len(kept), float((profiles / UNPROFILED).read_text()))
 
 
 def show(what: str, found: Distance) -> None:
@@ -261,31 +254,24 @@ def show(what: str, found: Distance) -> None:
 
 def show_worst(truth: Widths, found: dict[str, Widths], number: int) -> None:
     """The functions whose shares of the time are most wrong, in percent of the whole."""
-    titles = [title for title in found if title.startswith("exact, ") and "False" not in title]
-    shares = [shares_of(widths) for widths in (truth, *(found[title] for title in titles))]
+    if not number:
+        return
+    shares = [shares_of(widths) for widths in (truth, *found.values())]
     wrong = {
         function: max(abs(share[function] - shares[0][function]) for share in shares[1:])
         for function in set().union(*shares)
     }
-    print("\n  most wrong, % of the time: py-spy, " + ", ".join(titles))
+    print("  most wrong, % of the time: py-spy, " + ", ".join(found))
     for function in sorted(wrong, key=wrong.__getitem__, reverse=True)[:number]:
         cells = "".join(f"{share[function] * 100:8.2f}" for share in shares)
         file, line, name = function
         print(f"  {cells}  {Path(file).name}:{line} {name}")
 
 
-def shares_of(widths: Widths) -> dict[Function, float]:
-    whole = sum(widths.values())
-    shares: dict[Function, float] = defaultdict(float)
-    for stack, time in widths.items():
-        shares[stack[-1]] += time / whole
-    return shares
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workload", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--seconds", type=float, default=20, help="of each run of py-spy")
+    parser.add_argument("--seconds", type=float, default=40, help="of each run of py-spy")
     parser.add_argument("--requests", type=int, default=400, help="recorded by each engine")
     parser.add_argument("--worst", type=int, default=0, help="functions to list")
     # What this program says to itself:
