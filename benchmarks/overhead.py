@@ -5,7 +5,8 @@ dependency group benchmarks installed. *Request* is the CPU time of the thread t
 *process* adds the writer's, up to the file on disk. CPU time and not wall time, as other work on
 the machine disturbs it less. Bare cProfile is enabled before the app is called and disabled after
 it, in this process's only busy thread: on Python 3.12 and later it can do no more than that.
-*Unwrapped, again* shows how far two equal variants differ. The numbers to hold come last.
+*Unwrapped, again* shows how far two equal variants differ. What is not recorded is measured for
+itself, in more rounds. The numbers to hold come last.
 """
 
 from __future__ import annotations
@@ -35,17 +36,18 @@ import reqprof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from contextlib import AbstractContextManager
 
     from workloads import Workload
 
-    Variants = dict[str, tuple[Callable[[], None], Callable[[], object]]]
+    Variant = tuple[Callable[[], None], Callable[[], object]]
+    Variants = dict[str, Variant]
     Found = dict[str, tuple[float, float]]
 
 BASE, AGAIN = "unwrapped", "unwrapped, again"
 BARE, BARE_CHEAP, DUMPED = "bare cProfile", "bare cProfile, builtins=False", "cProfile, dump_stats"
 NOT_CHOSEN, PROFILED, CHEAP = "not chosen", "profiled", "profiled, builtins=False"
 WARM_UP = 5
+FINER = 5  # times as many rounds, where the question is of a hundredth
 SILENCE = os.open(os.devnull, os.O_WRONLY)
 BY_EVENTS = sys.version_info >= (3, 12)
 
@@ -81,43 +83,50 @@ def under_yappi(clock: str) -> Iterator[None]:
         os.close(told)
 
 
-def variants(work: Workload, names: Iterable[str], folder: Path) -> Variants:
-    """By name: one request, and what is to be waited for after it."""
-    made: Variants = {}
-
-    def add(name: str, app: Any, settle: Callable[[], object] = lambda: None) -> None:
-        made[name] = (partial(work.request, app), settle)
-
-    def ours(name: str, **options: Any) -> None:
-        app = reqprof.ProfilerMiddleware(work.app, out_dir=folder / name, **options)
-        add(name, app, app.flush)
-
-    def theirs(
-        name: str, context: Callable[[], AbstractContextManager[Any]], *settle: Callable[[], object]
-    ) -> None:
-        add(name, work.within(context), *settle)
-
-    add(BASE, work.app)
-    add(AGAIN, work.app)
-    ours("sample=0", sample=0.0)
+def unrecorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
+    """By name: one request that is not recorded, and what is to be waited for after it."""
+    made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
+    made["sample=0"] = ours(work, folder, sample=0.0)
     for engine in names:
-        ours(f"{NOT_CHOSEN}, {engine}", engine=engine, sample=1e-9)
-        ours(f"{PROFILED}, {engine}", engine=engine)
-        ours(f"{CHEAP}, {engine}", engine=engine, builtins=False)
+        made[f"{NOT_CHOSEN}, {engine}"] = ours(work, folder, engine=engine, sample=1e-9)
+    return made
+
+
+def recorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
+    """By name: one request that somebody records, and what is to be waited for after it."""
+    made: Variants = {BASE: plain(work, work.app)}
+    for engine in names:
+        made[f"{PROFILED}, {engine}"] = ours(work, folder, engine=engine)
+        made[f"{CHEAP}, {engine}"] = ours(work, folder, engine=engine, builtins=False)
     folder.mkdir(parents=True, exist_ok=True)
     files = (folder / f"{number}.prof" for number in itertools.count())
-    theirs(BARE, bare)
-    theirs(BARE_CHEAP, partial(bare, builtins=False))
-    theirs(DUMPED, partial(bare, files))
-    theirs("yappi, wall clock", partial(under_yappi, "wall"), yappi.clear_stats)
-    theirs("yappi, cpu clock", partial(under_yappi, "cpu"), yappi.clear_stats)
-    theirs("pyinstrument, 1 ms", partial(pyinstrument.Profiler, async_mode="disabled"))
+    sampling = partial(pyinstrument.Profiler, async_mode="disabled")
+    made |= {
+        BARE: plain(work, work.within(bare)),
+        BARE_CHEAP: plain(work, work.within(partial(bare, builtins=False))),
+        DUMPED: plain(work, work.within(partial(bare, files))),
+        "pyinstrument, 1 ms": plain(work, work.within(sampling)),
+    }
+    for clock in ("wall", "cpu"):
+        request, _ = plain(work, work.within(partial(under_yappi, clock)))
+        made[f"yappi, {clock} clock"] = (request, yappi.clear_stats)
     if not work.asynchronous:
-        wrapped = werkzeug.middleware.profiler.ProfilerMiddleware(
-            work.app, stream=None, profile_dir=str(folder)
+        made["werkzeug's ProfilerMiddleware"] = plain(
+            work,
+            werkzeug.middleware.profiler.ProfilerMiddleware(
+                work.app, stream=None, profile_dir=str(folder)
+            ),
         )
-        add("werkzeug's ProfilerMiddleware", wrapped)
     return made
+
+
+def plain(work: Workload, app: Any) -> Variant:
+    return partial(work.request, app), lambda: None
+
+
+def ours(work: Workload, folder: Path, **options: Any) -> Variant:
+    app = reqprof.ProfilerMiddleware(work.app, out_dir=folder, **options)
+    return partial(work.request, app), app.flush
 
 
 def measure(made: Variants, rounds: int) -> Found:
@@ -148,20 +157,26 @@ def once(request: Callable[[], None], settle: Callable[[], object]) -> tuple[flo
 
 
 def calls(work: Workload) -> int:
-    """What cProfile counts in one request."""
+    """What cProfile counts in one request, which is not the first."""
+    for _ in range(WARM_UP):
+        work.request(work.app)
     profiler = cProfile.Profile()
     work.request(work.within(lambda: profiler))
     return sum(entry.callcount for entry in profiler.getstats())
 
 
-def report(found: Found) -> None:
+def report(title: str, found: Found) -> None:
     """A table of ratios. Where C functions are left out, bare cProfile leaves them out too."""
-    base, dumped = found[BASE], found[DUMPED][1]
-    print(f"{'':36}{'/ unwrapped':>24}{'/ cProfile':>12}{'/ dumped':>12}")
-    print(f"{'':36}{'request':>12}{'process':>12}{'request':>12}{'process':>12}")
+    base = found[BASE]
+    bares = DUMPED in found
+    print(f"\n{title}: unwrapped {base[0] * 1e3:.2f} ms")
+    print(f"{'':36}{'/ unwrapped':>24}" + f"{'/ cProfile':>12}{'/ dumped':>12}" * bares)
+    print(f"{'':36}" + f"{'request':>12}{'process':>12}" * (1 + bares))
     for name, (request, process) in found.items():
-        recorded = found[BARE_CHEAP if "builtins=False" in name else BARE][0]
-        ratios = (request / base[0], process / base[1], request / recorded, process / dumped)
+        ratios = [request / base[0], process / base[1]]
+        if bares:
+            like = BARE_CHEAP if "builtins=False" in name else BARE
+            ratios += [request / found[like][0], process / found[DUMPED][1]]
         print(f"{name:36}" + "".join(f"{ratio:12.2f}" for ratio in ratios))
 
 
@@ -178,27 +193,32 @@ def to_hold(name: str) -> Iterator[tuple[str, str, dict[str, float]]]:
         yield CHEAP, BASE, {"cprofile": 2.5, "exact": 1.35}
 
 
+def held(name: str, found: Found, names: Iterable[str]) -> Iterator[str]:
+    for variant, base, limits in to_hold(name):
+        for engine in names:
+            if (full := f"{variant}, {engine}") in found:
+                ratio = found[full][0] / found[base][0]
+                yield verdict(f"{name}: {variant} / {base}, {engine}", ratio, limits[engine])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--workload", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--engine", nargs="+", choices=engines(), default=engines())
     options = parser.parse_args()
     print(f"{machine()}, {options.rounds} rounds")
-    lines = []
+    lines: list[str] = []
     folder = Path(tempfile.mkdtemp(prefix="reqprof-overhead-"))
     try:
         for name in options.workload:
             with workload(name) as work:
-                made = variants(work, options.engine, folder / name)
-                found = measure(made, options.rounds)
-                print(f"\n{name}, {calls(work):,} calls: unwrapped {found[BASE][0] * 1e3:.2f} ms")
-            report(found)
-            for variant, base, limits in to_hold(name):
-                for engine in options.engine:
-                    ratio = found[f"{variant}, {engine}"][0] / found[base][0]
-                    what = f"{name}: {variant} / {base}, {engine}"
-                    lines.append(verdict(what, ratio, limits[engine]))
+                title = f"{name}, {calls(work):,} calls"
+                for made, times in ((unrecorded, FINER), (recorded, 1)):
+                    variants = made(work, options.engine, folder / name)
+                    found = measure(variants, options.rounds * times)
+                    report(title, found)
+                    lines += held(name, found, options.engine)
     finally:
         shutil.rmtree(folder)
     print("\nnumbers to hold", *lines, sep="\n")
