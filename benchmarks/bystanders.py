@@ -172,7 +172,7 @@ def beside_websockets(
 def report(title: str, found: dict[str, float]) -> None:
     print(f"\n{title}: {found[BASE] * 1e3:.2f} ms beside an unprofiled one")
     for name, seconds in found.items():
-        print(f"  {name:32}{seconds / found[BASE]:8.2f}", flush=True)
+        print(f"  {name:40}{seconds / found[BASE]:8.2f}", flush=True)
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 ``python benchmarks/saturation.py [--rounds N] [--workload flask] [--engine exact ...]`` with the
 dependency group benchmarks installed. Threads serve requests as fast as they can, some hundred in
 each variant's turn; a turn ends when the last profile is on the disk. *CPU* is what the system
-charged the process for a request, all threads and the writer's included. Medians of the turns.
+charged the process for a request, all threads and the writer's included. Medians of the turns;
+*unwrapped, again* shows how far two equal variants differ.
 
 First the sampling rate to choose in production: eight threads, one request in a hundred recorded.
 From Python 3.12 on all eight pay for it. Then every request recorded, in one thread and in eight,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 THREADS = 8
 RATE = 0.01
-BASE, BARE = "unwrapped", "cProfile, dump_stats"
+BASE, AGAIN, BARE = "unwrapped", "unwrapped, again", "cProfile, dump_stats"
 SAMPLED = f"sample={RATE}, builtins=False"
 ALL, ALL_BY_MANY = "sample=1", f"sample=1, {THREADS} threads"
 TO_HOLD = {SAMPLED: {"cprofile": 1.05, "exact": 1.02}, ALL: {"cprofile": 0.9, "exact": 1.3}}
@@ -117,7 +118,7 @@ def measure(
 def sampled(work: Workload, names: Iterable[str], folder: Path) -> dict[str, Variant]:
     """One request in a hundred."""
     wrap = partial(reqprof.ProfilerMiddleware, work.app)
-    variants = {BASE: Variant(work.app, THREADS)}
+    variants = {BASE: Variant(work.app, THREADS), AGAIN: Variant(work.app, THREADS)}
     variants["sample=0"] = Variant(wrap(out_dir=folder / "none", sample=0.0), THREADS)
     for engine in names:
         for builtins in (False, True):
@@ -145,14 +146,14 @@ def report(title: str, variants: dict[str, Variant], found: dict[str, Load], bas
     print(
         f"\n{title}: {base} {found[base].cpu * 1e3:.2f} ms CPU, {1 / found[base].wall:.0f} a second"
     )
-    print(f"{'':36}{'CPU':>10}{'a second':>10}{'recorded':>10}{'stored':>10}")
+    print(f"{'':40}{'CPU':>10}{'a second':>10}{'recorded':>10}{'stored':>10}")
     for name, load in found.items():
         cells = f"{load.cpu / found[base].cpu:10.3f}{found[base].wall / load.wall:10.2f}"
         if recorded := variants[name].count("profiled"):
             waits = variants[name].count("skipped_backlog")
             share = variants[name].count("stored") / (recorded + waits)
             cells += f"{recorded:10,}{share:10.0%}"
-        print(f"{name:36}{cells}", flush=True)
+        print(f"{name:40}{cells}", flush=True)
 
 
 def held(name: str, loads: dict[str, Load], many: dict[str, Load], engine: str) -> Iterator[str]:
