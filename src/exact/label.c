@@ -1,5 +1,7 @@
 #include "label.h"
 
+#define MOST_KNOWN 10000
+
 /* "<module.name>", without the module where that is builtins or not known. */
 static PyObject *of_function(PyObject *module, const char *name)
 {
@@ -33,12 +35,42 @@ static PyObject *dict_of(PyTypeObject *type)
 #endif
 }
 
-/* The type's method of that definition, in whichever of its bases it is; else what it has of that
- * name, as cProfile, which may be a method that overrides this one. A reference, or NULL. */
-static PyObject *find_method(PyTypeObject *type, const PyMethodDef *definition)
+/* A tuple by definition: what keeps that alive, and the label. Most C functions are called by one
+ * request after the other. */
+static PyObject *known_labels;
+
+static PyObject *find_label(const PyMethodDef *definition)
 {
-    PyObject *name = PyUnicode_FromString(definition->ml_name);
-    PyObject *bases = name == NULL ? NULL : Py_XNewRef(type->tp_mro);
+    PyObject *number = PyLong_FromVoidPtr((void *)definition);
+    if (number == NULL) {
+        return NULL;
+    }
+    PyObject *known = known_labels == NULL ? NULL : PyDict_GetItemWithError(known_labels, number);
+    Py_DECREF(number);
+    return known == NULL ? NULL : Py_NewRef(PyTuple_GET_ITEM(known, 1));
+}
+
+/* For the next time; without memory there is none. */
+static void keep_label(const PyMethodDef *definition, PyObject *holder, PyObject *label)
+{
+    if (known_labels == NULL) {
+        known_labels = PyDict_New();
+    }
+    PyObject *number = PyLong_FromVoidPtr((void *)definition);
+    PyObject *pair = PyTuple_Pack(2, holder, label);
+    if (known_labels != NULL && number != NULL && pair != NULL
+        && PyDict_GET_SIZE(known_labels) < MOST_KNOWN) {
+        PyDict_SetItem(known_labels, number, pair);
+    }
+    Py_XDECREF(number);
+    Py_XDECREF(pair);
+    PyErr_Clear();
+}
+
+/* The type's method of that definition, in whichever of its bases it is. A reference, or NULL. */
+static PyObject *find_method(PyTypeObject *type, PyObject *name, const PyMethodDef *definition)
+{
+    PyObject *bases = Py_XNewRef(type->tp_mro);
     PyObject *found = NULL;
     for (Py_ssize_t i = 0; bases != NULL && found == NULL && i < PyTuple_GET_SIZE(bases); i++) {
         PyObject *dict = dict_of((PyTypeObject *)PyTuple_GET_ITEM(bases, i));
@@ -49,46 +81,69 @@ static PyObject *find_method(PyTypeObject *type, const PyMethodDef *definition)
         }
         Py_XDECREF(dict);
     }
-    if (found == NULL && name != NULL) {
-        found = Py_XNewRef(_PyType_Lookup(type, name));
-    }
     Py_XDECREF(bases);
-    Py_XDECREF(name);
     return found;
+}
+
+/* As cProfile: the repr() of what the type has of that name, which may be a method that overrides
+ * the one that is called, or anything of the app's. NULL where there is nothing. */
+static PyObject *of_attribute(PyTypeObject *type, PyObject *name)
+{
+    PyObject *attribute = Py_XNewRef(_PyType_Lookup(type, name));
+    PyObject *label = attribute == NULL ? NULL : PyObject_Repr(attribute);
+    Py_XDECREF(attribute);
+    if (label == NULL) {
+        PyErr_Clear();
+    }
+    return label;
 }
 
 /* What the type calls its method, else the function's own name. */
 static PyObject *of_method(PyObject *self, PyObject *module, const PyMethodDef *definition)
 {
-    const char *name = definition->ml_name;
-    PyObject *method = find_method(Py_TYPE(self), definition);
-    if (method != NULL) {
-        PyObject *label = PyObject_Repr(method);
-        Py_DECREF(method);
-        if (label != NULL) {
-            return label;
+    PyObject *name = PyUnicode_FromString(definition->ml_name);
+    if (name == NULL) {
+        return NULL;
+    }
+    PyObject *method = find_method(Py_TYPE(self), name, definition);
+    PyObject *label = method == NULL ? of_attribute(Py_TYPE(self), name) : PyObject_Repr(method);
+    if (label == NULL) {
+        PyErr_Clear();
+        label = module != NULL && PyUnicode_Check(module)
+            ? PyUnicode_FromFormat("<built-in method %S.%U>", module, name)
+            : PyUnicode_FromFormat("<built-in method %U>", name);
+        if (label != NULL && PyModule_CheckExact(self)) {
+            keep_label(definition, self, label);
         }
     }
-    PyErr_Clear();
-    if (module != NULL && PyUnicode_Check(module)) {
-        return PyUnicode_FromFormat("<built-in method %S.%s>", module, name);
+    else if (method != NULL) {
+        keep_label(definition, method, label);
     }
-    return PyUnicode_FromFormat("<built-in method %s>", name);
+    Py_XDECREF(method);
+    Py_DECREF(name);
+    return label;
 }
 
 PyObject *label_of_c(PyObject *function, PyObject *self)
 {
     if (Py_IS_TYPE(function, &PyMethodDescr_Type)) {
-        return of_method(self, NULL, ((PyMethodDescrObject *)function)->d_method);
+        const PyMethodDef *definition = ((PyMethodDescrObject *)function)->d_method;
+        PyObject *known = find_label(definition);
+        return known != NULL ? known : of_method(self, NULL, definition);
     }
     const PyCFunctionObject *c_function = (const PyCFunctionObject *)function;
-    const char *name = c_function->m_ml->ml_name;
+    const PyMethodDef *definition = c_function->m_ml;
+    PyObject *known = find_label(definition);
+    if (known != NULL) {
+        return known;
+    }
+    PyErr_Clear();
     /* As the object has it: PyCFunction_GET_SELF() hides it for a static method. */
     if (c_function->m_self == NULL) {
-        return of_function(c_function->m_module, name);
+        return of_function(c_function->m_module, definition->ml_name);
     }
     PyObject *module = Py_XNewRef(c_function->m_module);  /* a repr() may change the function's */
-    PyObject *label = of_method(c_function->m_self, module, c_function->m_ml);
+    PyObject *label = of_method(c_function->m_self, module, definition);
     Py_XDECREF(module);
     return label;
 }

@@ -48,7 +48,7 @@ static void add_up(Shown *shown)
 int shown_make(Shown *shown, const Tree *tree, PyObject *prefix)
 {
     *shown = (Shown){.tree = tree, .count = tree->length};
-    Py_ssize_t functions = PyList_GET_SIZE(tree->functions);
+    Py_ssize_t functions = PyList_GET_SIZE(tree->functions.list);
     size_t count = tree->length;
     if ((shown->parent = zeros(count, sizeof *shown->parent)) == NULL
         || (shown->first = zeros(count, sizeof *shown->first)) == NULL
@@ -59,7 +59,7 @@ int shown_make(Shown *shown, const Tree *tree, PyObject *prefix)
         return -1;
     }
     for (Py_ssize_t i = 0; i < functions; i++) {
-        shown->is_hidden[i] = (char)is_hidden(PyList_GET_ITEM(tree->functions, i), prefix);
+        shown->is_hidden[i] = (char)is_hidden(PyList_GET_ITEM(tree->functions.list, i), prefix);
     }
     find_parents(shown);
     add_up(shown);

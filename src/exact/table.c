@@ -1,4 +1,5 @@
 /* A tree as the table that pstats reads, with the numbers that cProfile would have counted. */
+#include "hash.h"
 #include "output.h"
 #include "shown.h"
 
@@ -25,7 +26,7 @@ typedef struct {
 
 static uint32_t *edge_slot(const Sums *sums, uint32_t caller, uint32_t callee)
 {
-    uint32_t slot = tree_hash(caller, callee) & sums->mask;
+    uint32_t slot = hash_of(caller, callee) & sums->mask;
     for (;;) {
         uint32_t *found = &sums->index[slot];
         if (*found == 0
@@ -44,7 +45,7 @@ static int sums_make(Sums *sums, const Shown *shown)
     while (slots < count * 2) {
         slots *= 2;
     }
-    size_t functions = (size_t)PyList_GET_SIZE(shown->tree->functions);
+    size_t functions = (size_t)PyList_GET_SIZE(shown->tree->functions.list);
     *sums = (Sums){.shown = shown, .mask = slots - 1};
     sums->rows = PyMem_RawCalloc(functions + 1, sizeof *sums->rows);
     sums->edges = PyMem_RawCalloc(count, sizeof *sums->edges);  /* one for each node at most */
@@ -192,8 +193,8 @@ error:
 PyObject *tree_labels(const Tree *tree)
 {
     PyObject *labels = PyList_New(0);
-    for (Py_ssize_t i = 0; labels != NULL && i < PyList_GET_SIZE(tree->functions); i++) {
-        PyObject *label = label_of(PyList_GET_ITEM(tree->functions, i));
+    for (Py_ssize_t i = 0; labels != NULL && i < PyList_GET_SIZE(tree->functions.list); i++) {
+        PyObject *label = label_of(PyList_GET_ITEM(tree->functions.list, i));
         if (label == NULL || PyList_Append(labels, label) < 0) {
             Py_CLEAR(labels);
         }

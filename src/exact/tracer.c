@@ -47,7 +47,7 @@ void tracer_enter_new(Tracer *tracer, Key key, int resumed, PyObject *function, 
     uint32_t here = tracer->cursor, child = 0;
     Py_INCREF(tracer);
     if (tree->length < tree->budget) {
-        Py_ssize_t place = tree_place(tree, key, function, self);
+        int64_t place = functions_add(&tree->functions, key, function, self);
         if (tracer->closed || recording_here() != tracer || tracer->cursor != here) {
             goto done;
         }

@@ -45,7 +45,7 @@ static inline void tracer_arrive(Tracer *tracer, uint32_t child, int resumed)
  * tracer. */
 void tracer_enter_new(Tracer *tracer, Key key, int resumed, PyObject *function, PyObject *self);
 
-/* A function begins, or a suspended one is resumed. `function` and `self` are for tree_place(). */
+/* A function begins, or a suspended one is resumed. `function` and `self` are for functions_add(). */
 static inline void tracer_enter(
     Tracer *tracer, Key key, int resumed, PyObject *function, PyObject *self)
 {

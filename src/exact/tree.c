@@ -1,6 +1,6 @@
 #include "tree.h"
 
-#include "label.h"
+#include "hash.h"
 #include "output.h"
 
 #define FIRST_ROOM 256  /* nodes; a power of two */
@@ -22,7 +22,7 @@ static int grow_nodes(Tree *tree)
 
 static void put(uint32_t *table, uint32_t mask, const Node *node, uint32_t index)
 {
-    uint32_t slot = tree_hash(node->parent, node->key) & mask;
+    uint32_t slot = hash_of(node->parent, node->key) & mask;
     while (table[slot] != 0) {
         slot = (slot + 1) & mask;
     }
@@ -49,44 +49,9 @@ static int grow_table(Tree *tree)
     return 0;
 }
 
-static Py_ssize_t place_of(Tree *tree, Key key, PyObject *function, PyObject *self)
-{
-    Py_ssize_t place = -1;
-    PyObject *name = NULL;
-    PyObject *number = PyLong_FromVoidPtr((void *)key);
-    if (number == NULL) {
-        return -1;
-    }
-    PyObject *known = PyDict_GetItemWithError(tree->places, number);
-    if (known != NULL) {
-        place = PyLong_AsSsize_t(known);
-        goto done;
-    }
-    if (PyErr_Occurred()) {
-        goto done;
-    }
-    name = key_is_c(key) ? label_of_c(function, self) : Py_NewRef(function);
-    if (name == NULL) {
-        goto done;
-    }
-    Py_ssize_t next = PyList_GET_SIZE(tree->functions);
-    PyObject *index = PyLong_FromSsize_t(next);
-    if (index == NULL) {
-        goto done;
-    }
-    if (PyList_Append(tree->functions, name) == 0 && PyDict_SetItem(tree->places, number, index) == 0) {
-        place = next;
-    }
-    Py_DECREF(index);
-done:
-    Py_XDECREF(name);
-    Py_DECREF(number);
-    return place;
-}
-
 uint32_t tree_find(const Tree *tree, uint32_t parent, Key key)
 {
-    uint32_t slot = tree_hash(parent, key) & tree->mask;
+    uint32_t slot = hash_of(parent, key) & tree->mask;
     for (;;) {
         uint32_t index = tree->table[slot];
         if (index == 0) {
@@ -99,16 +64,7 @@ uint32_t tree_find(const Tree *tree, uint32_t parent, Key key)
     }
 }
 
-Py_ssize_t tree_place(Tree *tree, Key key, PyObject *function, PyObject *self)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    Py_ssize_t place = place_of(tree, key, function, self);
-    PyErr_Restore(type, value, traceback);
-    return place;
-}
-
-uint32_t tree_add(Tree *tree, uint32_t parent, Key key, Py_ssize_t place)
+uint32_t tree_add(Tree *tree, uint32_t parent, Key key, int64_t place)
 {
     if (place < 0 || grow_nodes(tree) < 0 || grow_table(tree) < 0) {
         tree->failed = 1;
@@ -141,15 +97,9 @@ static PyObject *tree_new(PyTypeObject *type, PyObject *arguments, PyObject *nam
     tree->mask = FIRST_ROOM * 2 - 1;
     tree->nodes = PyMem_RawCalloc(tree->room, sizeof *tree->nodes);
     tree->table = PyMem_RawCalloc((size_t)tree->mask + 1, sizeof *tree->table);
-    tree->functions = PyList_New(0);
-    tree->places = PyDict_New();
-    if (tree->nodes == NULL || tree->table == NULL) {
+    if (tree->nodes == NULL || tree->table == NULL || functions_make(&tree->functions) < 0) {
         Py_DECREF(tree);
         return PyErr_NoMemory();
-    }
-    if (tree->functions == NULL || tree->places == NULL) {
-        Py_DECREF(tree);
-        return NULL;
     }
     return (PyObject *)tree;
 }
@@ -157,8 +107,7 @@ static PyObject *tree_new(PyTypeObject *type, PyObject *arguments, PyObject *nam
 static int tree_traverse(Tree *tree, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(tree));
-    Py_VISIT(tree->functions);
-    Py_VISIT(tree->places);
+    Py_VISIT(tree->functions.list);
     return 0;
 }
 
@@ -169,8 +118,7 @@ static void tree_dealloc(Tree *tree)
     PyObject_GC_UnTrack(tree);
     PyMem_RawFree(tree->nodes);
     PyMem_RawFree(tree->table);
-    Py_XDECREF(tree->functions);
-    Py_XDECREF(tree->places);
+    functions_free(&tree->functions);
     type->tp_free(tree);
     Py_DECREF(type);
 }
