@@ -2,6 +2,8 @@
 #ifndef REQPROF_HASH_H
 #define REQPROF_HASH_H
 
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
 #include <stdint.h>
 
 static inline uint32_t hash_of(uint32_t number, uintptr_t key)
