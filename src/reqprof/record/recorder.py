@@ -165,13 +165,16 @@ class Recorder:
                 )
         return self._engine
 
-    def _begin(self, facts: Callable[[], Request]) -> Recording | None:
+    def _begin(self, facts: Callable[..., Request]) -> Recording | None:
         # A callable is given the facts that are stored if it says yes; a rate needs none.
-        request = facts() if self._sampling.rate is None else None
-        weight = self._sampling.weight(facts if request is None else lambda: request)
-        return None if weight is None else self._start(replace(request or facts(), weight=weight))
+        if self._sampling.rate is None:
+            request = facts()
+            weight = self._sampling.weight(lambda: request)
+            return None if weight is None else self._start(replace(request, weight=weight))
+        weight = self._sampling.weight(facts)
+        return None if weight is None else self._start(facts(weight))
 
-    def _facts(self, arrival: Callable[[A], Arrival], raw: A) -> Request:
+    def _facts(self, arrival: Callable[[A], Arrival], raw: A, weight: float = 1.0) -> Request:
         came = arrival(raw)
         return Request(
             id=secrets.token_hex(6),
@@ -180,6 +183,7 @@ class Recorder:
             path=came.path[:_MAX_PATH],
             start=time.time(),
             trace_id=_trace_id(came.traceparent),
+            weight=weight,
         )
 
     def _start(self, request: Request) -> Recording | None:
