@@ -45,7 +45,10 @@ static int on_event(PyObject *object, PyFrameObject *frame, int event, PyObject 
         break;
     }
     case PyTrace_C_CALL:
-        if (tracer->builtins && PyCFunction_Check(argument)) {
+        if (!tracer->builtins) {
+            tracer_pass(tracer);
+        }
+        else if (PyCFunction_Check(argument)) {
             tracer_enter(tracer, key_of_c(((PyCFunctionObject *)argument)->m_ml), 0, argument, NULL);
         }
         break;

@@ -143,7 +143,8 @@ static PyObject *get_failed(Tree *tree, void *closure)
 
 PyDoc_STRVAR(tally_doc, "tally()\n--\n\n"
     "How often recording cost something: calls of Python functions, resumptions, calls of C\n"
-    "functions, and other calls. Those without a node are taken for calls of Python functions.");
+    "functions, and other calls; and how many Python functions there are, and how many nodes.\n"
+    "Calls without a node are taken for calls of Python functions.");
 
 static PyObject *tree_tally(Tree *tree, PyObject *unused)
 {
@@ -155,7 +156,12 @@ static PyObject *tree_tally(Tree *tree, PyObject *unused)
         resumes += node->resumes;
         uncounted += node->uncounted;
     }
-    return Py_BuildValue("(KKKK)", python, resumes, c, uncounted);
+    Py_ssize_t all = PyList_GET_SIZE(tree->functions.list), functions = 0;
+    for (Py_ssize_t i = 0; i < all; i++) {
+        functions += PyCode_Check(PyList_GET_ITEM(tree->functions.list, i));
+    }
+    unsigned int nodes = tree->length - 1;
+    return Py_BuildValue("(KKKKnI)", python, resumes, c, uncounted, functions, nodes);
 }
 
 static PyGetSetDef tree_getset[] = {

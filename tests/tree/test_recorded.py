@@ -162,3 +162,21 @@ def test_what_recording_took_is_told_for_each_frame() -> None:
     nodes = numbers(0, 0, 1, 0, 3, 900)
     tree = decode(calltree.encode([calltree.Part("", FUNCTIONS, nodes)], costs))
     assert tree.children[FUNCTIONS[0]].overhead == pytest.approx(1e-8 + 3e-6)
+
+
+def test_the_first_call_of_a_python_function_cost_its_caller_more() -> None:
+    functions = [("a.py", n, f"f{n}") for n in range(3)] + [("~", 0, "len")]
+    nodes = numbers(
+        *(0, 0, 1, 0, 0, 900),  # f0
+        *(0, 1, 1, 0, 0, 90),  # calls f1,
+        *(0, 2, 1, 0, 0, 9),  # which calls f2
+        *(1, 3, 1, 0, 0, 9),  # and len,
+        *(2, 2, 5, 0, 0, 9),  # and then f2 itself
+    )
+    costs = {"first": (0.0, 1e-6), "node": (0.0, 1e-6)}
+    view = decode(calltree.encode([calltree.Part("", functions, nodes)], costs)).children[
+        functions[0]
+    ]
+    assert view.overhead == pytest.approx(1e-6)
+    assert view.children[functions[1]].overhead == pytest.approx(1e-6)
+    assert view.children[functions[2]].overhead == 0

@@ -57,11 +57,13 @@ class _Costs:
     resumption: tuple[float, float]
     c: tuple[float, float]
     uncounted: tuple[float, float]
+    first: tuple[float, float]
 
 
 def _grow(root: Node, functions: list[Function], data: bytes, costs: _Costs) -> None:
     """Add the nodes of one thread; ``total`` is left for later."""
     path = [root]
+    seen: set[int] = set()
     numbers = _numbers(data)
     for up in numbers:
         try:
@@ -83,6 +85,9 @@ def _grow(root: Node, functions: list[Function], data: bytes, costs: _Costs) -> 
         node.overhead += uncounted * sum(costs.uncounted)
         if path[-1] is not root:
             path[-1].overhead += calls * call[1] + resumed * costs.resumption[1]
+            if place not in seen and function[0] != "~":
+                path[-1].overhead += costs.first[1]
+        seen.add(place)
         path.append(node)
 
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     Work = Callable[[int], None]
 
 PYTHON, RESUMPTION, C, UNCOUNTED = "python", "resumption", "c", "uncounted"
-"""A call of a Python function, a resumption, a call of a C function, one of something else."""
+FIRST, NODE = "first", "node"
+EVENTS = (PYTHON, RESUMPTION, C, UNCOUNTED, FIRST, NODE)
+"""A call of a Python function, a resumption, a call of a C function, one of something else; the
+first call of a Python function, and a stack that is new, beside what their calls cost anyway."""
 
 _FILE = "<reqprof calibration>"
 _TRIALS = 5
@@ -39,7 +42,10 @@ def {C}(n, leaf=len, of=()):
 class Plain: pass
 def {UNCOUNTED}(n):
     for _ in range(n): Plain()
+def {FIRST}(functions):
+    for function in functions: function()
 """
+_MANY = 100
 
 
 class Cost(NamedTuple):
@@ -58,10 +64,13 @@ def costs(kind: Callable[..., LaneSession], *, builtins: bool) -> Costs:
     """Those of one kind of session."""
     work: dict[str, Work] = {}
     exec(compile(_WORK, _FILE, "exec"), work)  # noqa: S102
-    return {
+    found = {
         name: _cost(kind, work[name], builtins=builtins)
         for name in (PYTHON, RESUMPTION, C, UNCOUNTED)
     }
+    if not builtins:
+        found[UNCOUNTED] = found[C]  # where such calls are looked at all the same
+    return {**found, **_once(kind, work[FIRST], found[PYTHON].whole, builtins=builtins)}
 
 
 def _cost(kind: Callable[..., LaneSession], work: Work, *, builtins: bool) -> Cost:
@@ -86,3 +95,30 @@ def _cost(kind: Callable[..., LaneSession], work: Work, *, builtins: bool) -> Co
 def _callee_seconds(stats: Stats) -> float:
     """Of the functions that are called over and over."""
     return sum(row[2] for row in stats.values() if row[1] >= _TRIAL_CALLS)
+
+
+def _once(
+    kind: Callable[..., LaneSession], call: Callable[..., None], again: float, *, builtins: bool
+) -> dict[str, Cost]:
+    """What a function costs once: the interpreter rewrites its code, and it gets a node."""
+    code: dict[str, Callable[[], None]] = {}
+    # As much code as functions of web frameworks have, most of it not run.
+    text = "".join(f"def f{n}(n=0):\n if n:\n" + "  n = n + n\n" * 25 for n in range(_MANY))
+    exec(compile(text, _FILE, "exec"), code)  # noqa: S102
+    functions = [code[f"f{n}"] for n in range(_MANY)]
+    plain, traced, shown = [], [], []
+    for _ in range(_TRIALS):
+        call(functions)
+        began = now()
+        call(functions)
+        plain.append(now() - began)
+        session = kind(builtins=builtins, clock="wall")
+        stretch = session.enter()
+        call(functions)
+        session.leave(stretch)
+        session.close()
+        traced.append(session.ran())
+        shown.append(sum(row[2] for row in session.finish().values()))
+    first = max(0.0, (min(shown) - min(plain)) / _MANY - again)
+    node = max(0.0, min(traced) - min(shown)) / _MANY  # the recorder keeps that time to itself
+    return {FIRST: Cost(0.0, first), NODE: Cost(0.0, node)}

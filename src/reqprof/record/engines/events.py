@@ -39,6 +39,7 @@ class EventSession(LaneSession):
         super().__init__(builtins=builtins, clock=clock)
         self.builtins = builtins
         self.left_at = time.monotonic()
+        self.fresh = not self.events.on
         self.events.open(self)
 
     def inside(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from reqprof import _exact
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.clock import unseen
-from reqprof.record.engines.cost import PYTHON, RESUMPTION, UNCOUNTED, C
+from reqprof.record.engines.cost import EVENTS
 from reqprof.record.engines.session import HOME, LANE, LaneSession, begin_lane
 from reqprof.store import calltree
 from reqprof.store.stats import add_up
@@ -88,7 +88,7 @@ class TreeSession(LaneSession):
         return calltree.encode(map(_part, self._lanes.values()), self.costs())
 
     def cost(self, stats: Stats) -> float:
-        each = [self.costs()[event].whole for event in (PYTHON, RESUMPTION, C, UNCOUNTED)]
+        each = [self.costs()[event].whole for event in EVENTS]
         tallies: list[tuple[int, ...]] = [tree.tally() for tree in self.trees()]
         numbers = map(sum, zip(*tallies, strict=True))
         return sum((number * cost for number, cost in zip(numbers, each, strict=False)), 0.0)

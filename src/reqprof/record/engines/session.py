@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import reqprof
 from reqprof.record.engines import greenlets
 from reqprof.record.engines.clock import cpu_now, now, unseen
-from reqprof.record.engines.cost import PYTHON, C, costs
+from reqprof.record.engines.cost import FIRST, PYTHON, C, Cost, costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,7 @@ class LaneSession:
     """
 
     owner: Any = None  # whom the session records for; the recorder sets it
+    fresh = True  # nobody has been recorded just before it began
 
     def __init__(self, *, builtins: bool, clock: str) -> None:
         self.fault: Exception | None = None
@@ -173,12 +174,14 @@ class LaneSession:
         c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
         calls = sum(row[1] for row in stats.values())
         each = self.costs()
-        return (calls - c_calls) * each[PYTHON].whole + c_calls * each[C].whole
+        once = sum(function[0] != "~" for function in stats) * each[FIRST].whole
+        return (calls - c_calls) * each[PYTHON].whole + c_calls * each[C].whole + once
 
     def costs(self) -> Costs:
         """Of this kind of session, with these settings."""
         kind: Callable[..., LaneSession] = type(self)
-        return costs(kind, builtins=self._builtins)
+        found = costs(kind, builtins=self._builtins)
+        return found if self.fresh else {**found, FIRST: Cost(0.0, 0.0)}
 
     def calltree(self) -> bytes | None:
         return None
