@@ -76,25 +76,14 @@ def costs(kind: Callable[..., LaneSession], *, builtins: bool) -> Costs:
 def _cost(kind: Callable[..., LaneSession], work: Work, *, builtins: bool) -> Cost:
     plain, traced, called = [], [], []
     for _ in range(_TRIALS):
-        began = now()
-        work(_TRIAL_CALLS)
-        plain.append(now() - began)
-        session = kind(builtins=builtins, clock="wall")
-        stretch = session.enter()
-        work(_TRIAL_CALLS)
-        session.leave(stretch)
-        session.close()
-        traced.append(session.ran())
-        called.append(_callee_seconds(session.finish()))
+        plain.append(_timed(lambda: work(_TRIAL_CALLS)))
+        ran, stats = _recorded(kind, lambda: work(_TRIAL_CALLS), builtins=builtins)
+        traced.append(ran)
+        called.append(sum(row[2] for row in stats.values() if row[1] >= _TRIAL_CALLS))
     added = max(0.0, min(traced) - min(plain)) / _TRIAL_CALLS
     # What is called does next to nothing: what it seems to take is the cost.
     inside = min(added, min(called) / _TRIAL_CALLS)
     return Cost(inside, added - inside)
-
-
-def _callee_seconds(stats: Stats) -> float:
-    """Of the functions that are called over and over."""
-    return sum(row[2] for row in stats.values() if row[1] >= _TRIAL_CALLS)
 
 
 def _once(
@@ -109,16 +98,28 @@ def _once(
     plain, traced, shown = [], [], []
     for _ in range(_TRIALS):
         call(functions)
-        began = now()
-        call(functions)
-        plain.append(now() - began)
-        session = kind(builtins=builtins, clock="wall")
-        stretch = session.enter()
-        call(functions)
-        session.leave(stretch)
-        session.close()
-        traced.append(session.ran())
-        shown.append(sum(row[2] for row in session.finish().values()))
+        plain.append(_timed(lambda: call(functions)))
+        ran, stats = _recorded(kind, lambda: call(functions), builtins=builtins)
+        traced.append(ran)
+        shown.append(sum(row[2] for row in stats.values()))
     first = max(0.0, (min(shown) - min(plain)) / _MANY - again)
     node = max(0.0, min(traced) - min(shown)) / _MANY  # the recorder keeps that time to itself
     return {FIRST: Cost(0.0, first), NODE: Cost(0.0, node)}
+
+
+def _timed(work: Callable[[], None]) -> float:
+    began = now()
+    work()
+    return now() - began
+
+
+def _recorded(
+    kind: Callable[..., LaneSession], work: Callable[[], None], *, builtins: bool
+) -> tuple[float, Stats]:
+    """Seconds of a stretch that does it, and the table."""
+    session = kind(builtins=builtins, clock="wall")
+    stretch = session.enter()
+    work()
+    session.leave(stretch)
+    session.close()
+    return session.ran(), session.finish()
