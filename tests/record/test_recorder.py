@@ -17,9 +17,9 @@ import pytest
 
 from reqprof import asgi, wsgi
 from reqprof.record import recorder
-from reqprof.record.engines import NO_ENGINE, Unavailable, choose, lsprof, session
+from reqprof.record.engines import NO_ENGINE, Unavailable, choose, lsprof, proof, session
 from reqprof.store.background import BACKGROUND
-from tests.conftest import Profiles, calls, need_module
+from tests.conftest import Profiles, calls, need_engine, need_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -379,6 +379,47 @@ class TestBadEnvironment:
     def test_strict_makes_the_folder_at_once(self, service: Service, profiles: Profiles) -> None:
         service(work, profiles.folder, strict=True)
         assert profiles.folder.is_dir()
+
+    @pytest.mark.parametrize("lacking", [True, False])
+    def test_without_the_exact_engine_cprofile_records_and_the_log_says_so_once(
+        self,
+        service: Service,
+        profiles: Profiles,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        lacking: bool,
+    ) -> None:
+        need_engine("exact")
+        monkeypatch.setattr(choose, "AUTO", ("exact", "cprofile"))
+        if lacking:
+            monkeypatch.setattr(choose, "exact", None)
+        else:
+            monkeypatch.setattr(choose.exact.Session, "finish", lambda self: {})
+            monkeypatch.setattr(choose, "prove", proof.prove.__wrapped__)  # without its cache
+        served = service(work, profiles.folder)
+        assert [served.get() for _ in range(3)] == [b"ok"] * 3
+        assert counts(served) == {"profiled": 3, "stored": 3}
+        assert {p.request.engine for p in profiles.read() if p.request} == {"cprofile"}
+        (record,) = caplog.records
+        why = "the exact engine is not here" if lacking else "the engine's self-test failed"
+        assert why in record.getMessage()
+        assert 'engine="cprofile"' in record.getMessage()
+
+    def test_where_it_is_asked_for_by_name_nothing_stands_in(
+        self,
+        service: Service,
+        profiles: Profiles,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(choose, "exact", None)
+        served = service(work, profiles.folder, engine="exact")
+        assert served.get() == b"ok"
+        assert counts(served) == {NO_ENGINE: 1}
+        (record,) = caplog.records
+        assert "requests go unprofiled: the exact engine is not here" in record.getMessage()
+        with pytest.raises(Unavailable, match="not here"):
+            service(work, profiles.folder, engine="exact", strict=True)
 
     def test_an_engine_that_is_not_to_be_had_is_asked_again_after_a_while(
         self,

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from reqprof.record.engines.session import LaneSession
 
 exact: Any
+_lacking = "the exact engine is not here"
 try:
     from reqprof.record.engines import exact
 except ImportError as error:  # it was not built, or cannot be used in this Python
-    exact, _lacking = None, f"the exact engine is not here: {error}"
-
+    exact, _lacking = None, f"{_lacking}: {error}"
 ENGINES = ("auto", "exact", "cprofile")
 
 AUTO = ("exact", "cprofile")
