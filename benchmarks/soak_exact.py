@@ -7,7 +7,7 @@ closed by other threads, generators are thrown into, code comes and dies, somebo
 collected. Each thread calls functions of its own and counts the calls; each session must hold just
 these, in its table and in its tree. Nothing may be left on at the end. With ``--greenlets`` there
 are greenlets and no forks: in a child, greenlet may wait for a lock that a thread of the parent
-held.
+held, as AddressSanitizer may, for which there is ``--no-forks``.
 
 ``--sessions N`` runs N sessions one after the other instead, of varied work; 100000 take some
 minutes. Memory, allocated blocks and, on a debug build of Python, references are sampled: after a
@@ -129,7 +129,7 @@ def of_trees(session: Any) -> dict[str, int]:
     for tree in session.trees():
         functions, nodes = tree.encode(HOME)
         numbers = read(nodes)
-        for _, function, calls, resumes, _ in zip(*[iter(numbers)] * 5, strict=True):
+        for _, function, calls, resumes, _, _ in zip(*[iter(numbers)] * 6, strict=True):
             name = functions[function][2]
             if name.startswith("own:"):
                 found[name] = found.get(name, 0) + calls + resumes
@@ -193,7 +193,7 @@ class Worker:
                 with book.stretch() as records:
                     for _ in range(self.random.randrange(1, 6)):
                         self.random.choice(self.acts)(book if records else None)
-                    if greenlet is None and self.random.random() < 0.02:
+                    if self.soak.forks and self.random.random() < 0.02:
                         self.forks()
                 if self.random.random() < 0.1:
                     self.leaves_a_thread(book)
@@ -360,8 +360,9 @@ def a_generator() -> Generator[int, None, None]:
 
 
 class Soak:
-    def __init__(self, threads: int, seed: int) -> None:
+    def __init__(self, threads: int, seed: int, *, forks: bool) -> None:
         self.seed = seed
+        self.forks = forks
         self.wrong: list[str] = []
         self.stopping = False
         self.closed = self.forked = 0
@@ -575,6 +576,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--sessions", type=int, help="so many, one after the other, instead")
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--no-forks", action="store_true")
     parser.add_argument("--greenlets", action="store_true", help="which must be installed")
     options = parser.parse_args()
     random.seed(options.seed)
@@ -589,7 +591,8 @@ def main() -> None:
     if options.sessions:
         wrong = one_after_the_other(options.sessions)
     else:
-        wrong = Soak(options.threads, options.seed).run(options.seconds)
+        forks = not (options.greenlets or options.no_forks)
+        wrong = Soak(options.threads, options.seed, forks=forks).run(options.seconds)
     for line in wrong[:50]:
         print(f"WRONG: {line}")
     print(f"{len(wrong)} things wrong" if wrong else "all right")
