@@ -459,9 +459,11 @@ def test_waits_that_are_none_cost_only_those_who_ask(waits: bytes, reason: str, 
 
 
 def test_waits_that_do_not_decompress_are_refused(ours: Path) -> None:
-    data = with_waits(ours, b"x" * 100)
-    packed = zlib.compress(b"x" * 100)
-    body = data.read_bytes().replace(packed, bytes(len(packed)))[:-12]
+    data = with_waits(ours, b"x" * 100).read_bytes()
+    parts = prof.split(data)
+    assert parts is not None
+    packed, _ = parts.packed[section.SECTION]
+    body = data.replace(packed, bytes(len(packed)))[:-12]
     ours.write_bytes(body + zlib.crc32(body).to_bytes(4, "little") + prof.MAGIC)
     with pytest.raises(BadProfile, match="section waits does not decompress"):
         reader.timeline(ours)
