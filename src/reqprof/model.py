@@ -132,3 +132,4 @@ class Profile:
     request: Request | None = None
     path: Path | None = None
     tree: bytes | None = None  # its call tree, where that was recorded: see store/calltree.py
+    timeline: bytes | None = None  # its waits and pool calls: see store/timeline.py

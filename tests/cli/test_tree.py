@@ -72,6 +72,29 @@ def test_times_without_tracing(reqprof: Reqprof, exact: Path) -> None:
     assert "0.0 %  80.0 µs  80.0 µs        2  └ shop.query" in text
 
 
+def test_without_waits(reqprof: Reqprof, exact: Path) -> None:
+    text = body(reqprof("show", exact, "--tree", "--no-waits"))
+    assert "waiting" not in text
+    assert text.startswith("1.10 ms in 3 calls of 2 functions\n")
+
+
+@pytest.mark.parametrize("form", ["--svg", "--text", "--folded"])
+def test_pictures_have_the_waits_unless_told(reqprof: Reqprof, exact: Path, form: str) -> None:
+    with_them = reqprof("merge", exact, form, "-o", "-").stdout
+    without = reqprof("merge", exact, form, "-o", "-", "--no-waits").stdout
+    assert "waiting" in with_them
+    assert "waiting" not in without
+    if form == "--folded":
+        stack = "shop.checkout (/app/shop.py:31)"
+        assert f"{stack};waiting 250000\n" in with_them
+        assert f"{stack} 1000\n" in without
+
+
+def test_the_caption_tells_work_from_waiting(reqprof: Reqprof, folder: Path) -> None:
+    put_waiting(folder, WAITS, section(), engine="exact", waited=0.25)
+    assert " profiled at work, 250 ms waiting; " in reqprof("merge", folder).stdout
+
+
 def test_as_json(reqprof: Reqprof, exact: Path) -> None:
     result = reqprof("show", exact, "--tree", "--json")
     found = json.loads(result.stdout)
@@ -104,6 +127,7 @@ def test_other_profiles_have_an_estimated_tree(reqprof: Reqprof, folder: Path) -
         (["--tree", "--match", "x"], "--tree has no rows"),
         (["--untraced"], "--untraced means nothing without --tree"),
         (["--threshold", "3"], "--threshold means nothing without --tree"),
+        (["--no-waits"], "--no-waits means nothing without --tree"),
     ],
 )
 def test_options_that_do_not_go_together(
@@ -139,10 +163,10 @@ def test_a_merge_of_both_kinds_says_how_much_is_exact(
 
 
 def test_a_picture_without_tracing_says_so(reqprof: Reqprof, exact: Path) -> None:
-    result = reqprof("merge", exact, "--untraced")
+    result = reqprof("merge", exact, "--untraced", "--no-waits")
     assert UNTRACED in result.stdout
     assert " 950 µs " in result.stdout
-    result = reqprof("merge", exact, "--untraced", "--folded", "-o", "-")
+    result = reqprof("merge", exact, "--untraced", "--no-waits", "--folded", "-o", "-")
     assert [int(line.split()[-1]) for line in result.stdout.splitlines()] == [950, 80]
 
 
@@ -150,7 +174,9 @@ def test_a_damaged_tree_is_named_and_its_table_drawn(reqprof: Reqprof, folder: P
     bad: Any = put_waiting(folder, None, tree=section(b"\x07"), engine="exact")
     for command in (["show", bad, "--tree"], ["merge", folder, "--text"]):
         result = reqprof(*command)
-        assert f"{bad.name}: its tree ends within a node; reconstructed" in result.stderr
+        assert (
+            f"{bad.name}: its tree ends within a node; drawn from its table alone" in result.stderr
+        )
         assert "making.work" in result.stdout
         assert result.exit_code == 1
 

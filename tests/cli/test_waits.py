@@ -367,7 +367,7 @@ def test_waits_instead_of_functions_and_both_is_wrong_usage(
     )
 
 
-def test_damaged_waits_are_named_and_merges_do_not_look_at_them(
+def test_damaged_waits_are_named_and_the_table_is_drawn_without_them(
     reqprof: Reqprof, tmp_path: Path
 ) -> None:
     path = tmp_path / "profiles" / "a.prof"
@@ -378,7 +378,11 @@ def test_damaged_waits_are_named_and_merges_do_not_look_at_them(
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"reqprof: {path}: its waits hold 7 in place of a wait of 5 parts\n"
-    assert reqprof("merge", "profiles", "--text").exit_code == 0
+    merged = reqprof("merge", "profiles", "--text")
+    assert merged.exit_code == 1
+    assert merged.stderr.count("its waits hold 7 in place of a wait of 5 parts; drawn from") == 1
+    assert "making.work" in merged.stdout
+    assert reqprof("merge", "profiles", "--prof", "-o", "-").exit_code == 0
     assert reqprof("slowest", "profiles").exit_code == 0
 
 

@@ -29,6 +29,7 @@ class Tally:
     earliest: float = float("inf")
     latest: float = 0.0
     profiled: float = 0.0  # seconds in the tables
+    waited: float = 0.0
     costed: float = 0.0  # duration of the requests whose cost is known
     cost: float = 0.0
     engines: dict[str, None] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Tally:
     def _count(self, request: Request) -> None:
         self.requests += 1
         self.partial += request.partial
+        self.waited += request.waited or 0.0
         self.beyond += request.beyond
         self.earliest = min(self.earliest, request.start)
         self.latest = max(self.latest, request.start)
@@ -73,6 +75,8 @@ class Tally:
         """Lines for below the title."""
         lines = [] if wanted.everything else [f"Only {wanted}."]
         facts = [f"{figures.seconds(self.profiled)} profiled"]
+        if self.waited:
+            facts = [f"{facts[0]} at work, {figures.seconds(self.waited)} waiting"]
         if self.requests:
             first, last = format_moment(self.earliest), format_moment(self.latest)
             facts.append(first if first == last else f"{first} to {last}")

@@ -13,7 +13,6 @@ from reqprof.cli import captions
 from reqprof.cli.talk import printable, say, terminal_width
 from reqprof.errors import BadProfile, NotFound, UsageError
 from reqprof.store.stats import combine
-from reqprof.tree import waits
 from reqprof.tree.build import build
 from reqprof.tree.compensate import compensated, is_costed
 from reqprof.tree.compensate import untraced as untraced_totals
@@ -25,7 +24,7 @@ from reqprof.view.trust import trust
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from reqprof.model import Profile, Stats, Timeline
+    from reqprof.model import Profile, Stats
     from reqprof.tree.node import Node
 
     Caption = Callable[[], tuple[str, list[str]]]
@@ -35,11 +34,11 @@ PSTATS_VERSION = 4
 """Of marshal, as cProfile writes it."""
 
 _TAKES = {
-    ("svg", "reqprof"): {"width", "row_height", "font_size", "threshold", "untraced"},
+    ("svg", "reqprof"): {"width", "row_height", "font_size", "threshold", "untraced", "no_waits"},
     ("svg", "flameprof"): {"width", "row_height", "font_size", "threshold"},
     ("folded", "flameprof"): {"threshold", "log_mult"},
-    ("text", "reqprof"): {"width", "threshold", "untraced"},
-    ("folded", "reqprof"): {"untraced"},
+    ("text", "reqprof"): {"width", "threshold", "untraced", "no_waits"},
+    ("folded", "reqprof"): {"untraced", "no_waits"},
     ("prof", "reqprof"): set(),
 }
 """The options of each format and renderer; what is not here cannot be drawn."""
@@ -59,13 +58,21 @@ untraced = click.option(
     default=None,
     help="Times without what recording added, an estimate that only exact trees have.",
 )
+no_waits = click.option(
+    "--no-waits",
+    is_flag=True,
+    default=None,
+    help="Without the time in which async requests were suspended.",
+)
+_OF_TREES = {"untraced", "no_waits"}
+"""What changes the tree, and no view needs to know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pen:
     """How to draw; raises UsageError for a format or an option that the renderer lacks.
 
-    ``damaged`` is told of profiles whose own tree cannot be read; their tables are drawn.
+    ``damaged`` is told of profiles whose tree or waits cannot be read; their tables are drawn.
     """
 
     form: str
@@ -102,21 +109,21 @@ class Pen:
             return self._flameprof(profile.stats)
         return self._view(self._tree(profile), *captions.alone(profile))
 
-    def frames(self, profile: Profile, timeline: Timeline) -> Node:
-        """The tree of a single profile, with its waits."""
-        tree = self._tree(profile)
-        waits.hang(tree, timeline.waits)
-        return self._compensated(tree)
+    def frames(self, profile: Profile) -> Node:
+        """The tree of a single profile."""
+        return self._compensated(self._tree(profile))
 
     def text(self, tree: Node) -> str:
         """The tree alone, for a page that says the rest."""
-        options = {name: value for name, value in self.options.items() if name != "untraced"}
         room = {"width": terminal_width()} if terminal_width() else {}
-        return str(view.by_name("text")(tree, **{**room, **options}))
+        return str(view.by_name("text")(tree, **{**room, **self._of_view()}))
+
+    def _of_view(self) -> dict[str, object]:
+        return {name: value for name, value in self.options.items() if name not in _OF_TREES}
 
     def _tree(self, profile: Profile) -> Node:
         try:
-            return tree_of(profile)
+            return tree_of(profile, with_waits=not self.options.get("no_waits"))
         except BadProfile as error:
             self.damaged(error)
             return build(profile.stats)
@@ -140,10 +147,9 @@ class Pen:
             lines = [printable(line) for line in (title, *notes)]
             return "\n".join((*lines, "", self.text(tree)))
         render = view.by_name(self.form)
-        options = {name: value for name, value in self.options.items() if name != "untraced"}
         if self.form == "svg":
-            return render(tree, title=title, notes=notes, **options)
-        return render(tree, **options)
+            return render(tree, title=title, notes=notes, **self._of_view())
+        return render(tree, **self._of_view())
 
 
 def as_json(tree: Node) -> dict[str, object]:

@@ -71,10 +71,10 @@ class Remarks:
         self.bad += 1
         complain(f"skipped {error}")
 
-    def reconstructed(self, error: BadProfile) -> None:
-        """Name a file whose call tree is damaged; its table is sound and stands in for that."""
+    def table_alone(self, error: BadProfile) -> None:
+        """Name a file whose call tree or waits are damaged; its table is sound and drawn."""
         self.bad += 1
-        complain(f"{error}; reconstructed from its table")
+        complain(f"{error}; drawn from its table alone")
 
     def leave_out(self, path: Path, reason: Reason) -> None:
         """Remember a sound file that does not count."""

@@ -4,7 +4,8 @@ PATH is a folder of profiles, a file, or a quoted glob; files of any tool that w
 format will do ("profiles" if not given). One tree is built for each profile and the trees are
 added, which is truer than a tree of the added profiles. A request counts once, however many
 copies of its file there are. Profiles stamped as interrupted are left out, and so, under a filter,
-are those of other tools, which have no facts. Partial ones, of requests that still ran after
+are those of other tools, which have no facts. What an async request waited stands as frames of its
+own above what awaited; --no-waits leaves it out. Partial ones, of requests that still ran after
 max_duration, count as far as they go, and their number is told.
 
 The format is the one asked for, or that of -o FILE's extension (.svg, .prof, .txt, .folded), or
@@ -61,6 +62,7 @@ FORMATS = ("svg", "prof", "text", "folded")
 @click.option("--font-size", metavar="N", type=click.IntRange(min=1), help="Pixels.")
 @draw.threshold
 @draw.untraced
+@draw.no_waits
 @click.option(
     "--log-mult",
     metavar="N",
@@ -86,7 +88,7 @@ def command(
     goal = (destination.choose_folder if singly else destination.choose)(flags, out, names)
     given = {name: value for name, value in options.items() if value is not None}
     remarks = gather.Remarks()
-    pen = Pen(goal.form, renderer, given, remarks.reconstructed)
+    pen = Pen(goal.form, renderer, given, remarks.table_alone)
 
     found = gather.find(names, remarks)
     destination.check(goal, names, [stored.path for stored in found])

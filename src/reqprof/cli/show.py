@@ -21,7 +21,8 @@ them awaited and where that ended; --full-paths, a pipe or a file gets every fra
 --tree shows the call tree instead, widest first, with what it waited in: a coroutine or generator
 is one call in it, however often it was resumed. Stacks are exact where the exact engine recorded
 them, and else reconstructed from the table, which marks them as estimates. --untraced takes away
-what recording added to each frame, by an estimate that only exact trees have.
+what recording added to each frame, by an estimate that only exact trees have; --no-waits leaves
+out where it waited.
 
 --json prints one JSON object with the facts and the same rows.
 """
@@ -103,6 +104,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 @click.option("--tree", "as_tree", is_flag=True, help="Instead of the table: the call tree.")
 @draw.threshold
 @draw.untraced
+@draw.no_waits
 @click.option("--full-paths", is_flag=True, help="Shorten no paths and stacks on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object instead of text.")
 @gather.untrusted
@@ -118,6 +120,7 @@ def command(
     as_tree: bool,
     threshold: float | None,
     untraced: bool | None,
+    no_waits: bool | None,
     full_paths: bool,
     as_json: bool,
     untrusted: bool,
@@ -130,17 +133,18 @@ def command(
             "--tree has no rows to choose from: leave out --sort, --match, --callers, --callees"
             " and --waits"
         )
-    drawing = {"threshold": threshold, "untraced": untraced}
+    drawing = {"threshold": threshold, "untraced": untraced, "no_waits": no_waits}
     given = {name: value for name, value in drawing.items() if value is not None}
     if given and not as_tree:
-        raise UsageError(f"--{next(iter(given))} means nothing without --tree")
+        name = next(iter(given)).replace("_", "-")
+        raise UsageError(f"--{name} means nothing without --tree")
     path = which(word, folder)
     profile = reader.read(path, trusted=not untrusted)
     timeline = reader.timeline(path)
     screen = Screen.of_stdout()
     remarks = gather.Remarks()
-    pen = draw.Pen("text", options=given, damaged=remarks.reconstructed)
-    tree = pen.frames(profile, timeline) if as_tree else None
+    pen = draw.Pen("text", options=given, damaged=remarks.table_alone)
+    tree = pen.frames(profile) if as_tree else None
     choice = functions.Choice(
         sort=sort or ("cumulative",),
         limit=limit,

@@ -55,7 +55,8 @@ def read(path: Path, *, trusted: bool = True) -> Profile:
             return Profile(_foreign(data), None, path)
         request = from_facts(parts.facts)
         own = _load if trusted and _is_own(status) else _decode_all
-        return Profile(own(parts.stats), request, path, parts.section(calltree.SECTION))
+        sections = (parts.section(name) for name in (calltree.SECTION, section.SECTION))
+        return Profile(own(parts.stats), request, path, *sections)
     except ValueError as error:
         raise BadProfile(path, str(error)) from None
 
@@ -63,7 +64,7 @@ def read(path: Path, *, trusted: bool = True) -> Profile:
 def timeline(path: Path) -> Timeline:
     """Where the request of a profile waited and what others did for it; empty where none tells.
 
-    Apart from :func:`read`, since merges need none of it. Raises as that does.
+    Raises as :func:`read`, which leaves it undecoded.
     """
     data, _ = contents(path, MAX_SIZE)
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reqprof.errors import BadProfile
+from reqprof.store import timeline
+from reqprof.tree import waits
 from reqprof.tree.build import build
 from reqprof.tree.recorded import decode
 
@@ -13,13 +15,17 @@ if TYPE_CHECKING:
     from reqprof.tree.node import Node
 
 
-def tree_of(profile: Profile) -> Node:
-    """Exact where the exact engine recorded it. Raises BadProfile for a damaged tree."""
-    if profile.tree is None:
-        return build(profile.stats)
+def tree_of(profile: Profile, *, with_waits: bool = True) -> Node:
+    """Exact where the exact engine recorded it; with the request's waits below what awaited.
+
+    Raises BadProfile where either is damaged.
+    """
     try:
-        return decode(profile.tree)
+        tree = build(profile.stats) if profile.tree is None else decode(profile.tree)
+        if with_waits and profile.timeline is not None:
+            waits.hang(tree, timeline.decode(profile.timeline).waits)
     except ValueError as error:
         if profile.path is None:
             raise
         raise BadProfile(profile.path, str(error)) from None
+    return tree
