@@ -238,7 +238,7 @@ print(len(failed))
 
 
 def test_memory_that_runs_out_costs_the_profile_and_nothing_else(exact: Any) -> None:
-    assert out_of_memory(OUT_OF_MEMORY) > 5
+    assert out_of_memory(OUT_OF_MEMORY) > 0
 
 
 OUT_OF_MEMORY_BESIDE = """
