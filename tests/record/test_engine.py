@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.record.engines import Unavailable, choose
-from reqprof.record.engines.events import TOOL_IDS
+from reqprof.record.engines.events import TOOL_IDS, EventSession
 from tests.conftest import need_engine
 from tests.record.programs import PROGRAMS, callbacks_from_c, recursion
 
@@ -65,6 +65,14 @@ def bare(work: Callable[[], object], **options: bool) -> Stats:
     return profiler.stats  # type: ignore[return-value]
 
 
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread that looks after events: from Python 3.12 on cProfile records what others do."""
+    monkeypatch.setattr(EventSession, "watch", lambda self: None)
+    while any(thread.name == "reqprof-events" for thread in threading.enumerate()):
+        time.sleep(0.02)
+
+
 def counts(stats: Stats) -> dict[Any, Any]:
     """Calls and callers, without what switching cProfile itself adds."""
     return {
@@ -74,12 +82,14 @@ def counts(stats: Stats) -> dict[Any, Any]:
     }
 
 
+@pytest.mark.usefixtures("_alone")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_functions_counts_and_callers_are_cprofiles_own(program: Callable[[], object]) -> None:
     program()  # caches of re and json are warm for both
     assert counts(record(program)) == counts(bare(program))
 
 
+@pytest.mark.usefixtures("_alone")
 def test_without_builtins_c_functions_are_left_out() -> None:
     callbacks_from_c()
     found = record(callbacks_from_c, builtins=False)
@@ -209,6 +219,7 @@ def test_nothing_stays_on(no_more: Callable[[], None]) -> None:
     no_more()
 
 
+@pytest.mark.usefixtures("_alone")
 def test_a_users_own_profiler_inside_keeps_its_results() -> None:
     inner: list[Stats] = []
     engine = engine_of()
@@ -333,6 +344,7 @@ class TestEvents:
                 MONITORING.free_tool_id(tool)
         assert record(recursion)
 
+    @pytest.mark.usefixtures("_alone")
     def test_one_tool_id_taken_is_no_hindrance(self) -> None:
         MONITORING.use_tool_id(3, "other")
         try:
