@@ -39,6 +39,7 @@ from reqprof import _exact
 from reqprof.record.engines import exact
 from reqprof.record.engines.events import TOOL_IDS
 from reqprof.record.engines.session import HOME
+from reqprof.tree.recorded import numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -128,23 +129,11 @@ def of_trees(session: Any) -> dict[str, int]:
     found: dict[str, int] = {}
     for tree in session.trees():
         functions, nodes = tree.encode(HOME)
-        numbers = read(nodes)
-        for _, function, calls, resumes, _, _ in zip(*[iter(numbers)] * 6, strict=True):
+        for _, function, calls, resumes, _, _ in zip(*[numbers(nodes)] * 6, strict=True):
             name = functions[function][2]
             if name.startswith("own:"):
                 found[name] = found.get(name, 0) + calls + resumes
     return found
-
-
-def read(nodes: bytes) -> list[int]:
-    numbers, number, shift = [], 0, 0
-    for byte in nodes:
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            numbers.append(number)
-            number = shift = 0
-    return numbers
 
 
 class Garbage:

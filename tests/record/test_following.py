@@ -65,7 +65,7 @@ def request_of(profiles: Profiles) -> Request:
 
 def timeline_of(profiles: Profiles) -> Timeline:
     (path,) = profiles.paths()
-    timeline = reader.timeline(path)
+    timeline = reader.timeline(reader.read(path))
     assert timeline is not None
     return timeline
 
@@ -415,7 +415,7 @@ class TestWaits:
         assert 0.08 <= waits.held <= waits.waited
         path = found["/waits"].path
         assert path is not None
-        timeline = reader.timeline(path)
+        timeline = reader.timeline(reader.read(path))
         assert timeline is not None
         assert timeline.held_by[blocks.id] >= 0.08
 

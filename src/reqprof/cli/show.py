@@ -140,7 +140,7 @@ def command(
         raise UsageError(f"--{name} means nothing without --tree")
     path = which(word, folder)
     profile = reader.read(path, trusted=not untrusted)
-    timeline = reader.timeline(path)
+    timeline = reader.timeline(profile)
     screen = Screen.of_stdout()
     remarks = gather.Remarks()
     pen = draw.Pen("text", options=given, damaged=remarks.table_alone)

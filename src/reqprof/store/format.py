@@ -34,7 +34,7 @@ MAX_SECTION: Final = 256 << 20
 _FOOTER = struct.Struct("<IIII8s")  # facts length, sections length, version, CRC-32, magic
 _COVERED = _FOOTER.size - 12  # the CRC covers the file up to itself
 _TAIL = 4096  # holds the facts of nearly every file, so that one read is enough
-_LEVEL = 1  # of compression: the default takes four times as long to save a seventh
+_LEVEL = 1  # of compression: the default takes two to three times as long to save a tenth
 _SECTIONS = "sections"
 _SECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 

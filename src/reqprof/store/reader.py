@@ -61,18 +61,19 @@ def read(path: Path, *, trusted: bool = True) -> Profile:
         raise BadProfile(path, str(error)) from None
 
 
-def timeline(path: Path) -> Timeline:
+def timeline(profile: Profile) -> Timeline:
     """Where the request of a profile waited and what others did for it; empty where none tells.
 
-    Raises as :func:`read`, which leaves it undecoded.
+    Raises BadProfile where that makes no sense, or ValueError for a profile that is no file's.
     """
-    data, _ = contents(path, MAX_SIZE)
+    if profile.timeline is None:
+        return Timeline()
     try:
-        parts = split(data)
-        found = None if parts is None else parts.section(section.SECTION)
-        return Timeline() if found is None else section.decode(found)
+        return section.decode(profile.timeline)
     except ValueError as error:
-        raise BadProfile(path, str(error)) from None
+        if profile.path is None:
+            raise
+        raise BadProfile(profile.path, str(error)) from None
 
 
 def facts(path: Path) -> Request | None:

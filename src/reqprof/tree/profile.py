@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reqprof.errors import BadProfile
-from reqprof.store import timeline
+from reqprof.store import reader
 from reqprof.tree import waits
 from reqprof.tree.build import build
 from reqprof.tree.recorded import decode
@@ -22,10 +22,10 @@ def tree_of(profile: Profile, *, with_waits: bool = True) -> Node:
     """
     try:
         tree = build(profile.stats) if profile.tree is None else decode(profile.tree)
-        if with_waits and profile.timeline is not None:
-            waits.hang(tree, timeline.decode(profile.timeline).waits)
     except ValueError as error:
         if profile.path is None:
             raise
         raise BadProfile(profile.path, str(error)) from None
+    if with_waits and profile.timeline is not None:
+        waits.hang(tree, reader.timeline(profile).waits)
     return tree

@@ -64,10 +64,10 @@ def _grow(root: Node, functions: list[Function], data: bytes, costs: _Costs) -> 
     """Add the nodes of one thread; ``total`` is left for later."""
     path = [root]
     seen: set[int] = set()
-    numbers = _numbers(data)
-    for up in numbers:
+    rest = numbers(data)
+    for up in rest:
         try:
-            place, calls, resumed, uncounted, nanoseconds = (next(numbers) for _ in range(5))
+            place, calls, resumed, uncounted, nanoseconds = (next(rest) for _ in range(5))
         except RuntimeError:
             raise ValueError("its tree ends within a node") from None
         if up >= len(path) or place >= len(functions):
@@ -91,7 +91,8 @@ def _grow(root: Node, functions: list[Function], data: bytes, costs: _Costs) -> 
         path.append(node)
 
 
-def _numbers(data: bytes) -> Iterator[int]:
+def numbers(data: bytes) -> Iterator[int]:
+    """Those that the bytes of nodes hold (LEB128). Raises ValueError where they hold none."""
     number = shift = 0
     for byte in data:
         number |= (byte & 127) << shift
