@@ -233,7 +233,7 @@ def test_a_picture_says_what_it_is_of(reqprof: Reqprof, tmp_path: Path) -> None:
         (["--svg", "--prof"], "--svg and --prof: give one of them"),
         (["-o", "x.docx"], "x.docx has the extension '.docx', which says no format; use .svg"),
         (["-o", "picture"], "picture has no extension, which says no format; use .svg"),
-        (["-o", "."], ". is a folder; name a file, or add --each"),
+        (["-o", "."], ". is a folder; name a file, such as profiles.svg"),
         (["--log-mult", "5"], "--log-mult means nothing to text"),
         (
             ["-o", "a.prof", "--renderer", "flameprof"],

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqprof.errors import UsageError
-from reqprof.tree.node import ROOT, Node
-from reqprof.view import by_extension, by_name, formats
+from reqprof.view import FORMATS, by_name, format_of
 from reqprof.view.colour import INK, oklch, shade
 from reqprof.view.figures import count, percent, seconds
 from reqprof.view.fit import columns, cut, cut_left
@@ -99,18 +98,23 @@ def test_cut_keeps_the_right_end() -> None:
     assert columns("搜a\u0301") == 3
 
 
-def test_every_format_is_found_and_draws() -> None:
-    assert formats() == ("svg", "folded", "text")
-    for name, extension in (("svg", "x.SVG"), ("folded", "x.folded"), ("text", "x.txt")):
-        assert by_extension(Path(extension)) is by_name(name)
-        assert isinstance(by_name(name)(Node(ROOT)), str)
+def test_every_format_has_a_view_and_extensions_of_its_own() -> None:
+    seen: set[str] = set()
+    for name, one in FORMATS.items():
+        assert callable(by_name(name))
+        for extension in one.extensions:
+            assert format_of(Path(f"x{extension.upper()}")) == name
+        assert seen.isdisjoint(one.extensions)
+        seen.update(one.extensions)
 
 
 def test_unknown_formats_are_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="no format 'gif': choose one of svg, folded, text"):
+    with pytest.raises(UsageError, match="no format 'gif': choose one of svg, html, text"):
         by_name("gif")
-    with pytest.raises(UsageError, match=r"x\.gif: .* use one of \.svg"):
-        by_extension(Path("x.gif"))
+    with pytest.raises(UsageError, match=r"x\.gif has the extension '\.gif', .* use \.svg"):
+        format_of(Path("x.gif"))
+    with pytest.raises(UsageError, match="picture has no extension"):
+        format_of(Path("picture"))
 
 
 def test_durations_grow_with_their_words() -> None:

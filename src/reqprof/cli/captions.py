@@ -104,6 +104,11 @@ def alone(profile: Profile) -> tuple[str, list[str]]:
     return headline(request), lines
 
 
+def short(request: Request) -> str:
+    """A request in a line of a list: how long it took, what it was, and its id."""
+    return f"{figures.seconds(request.duration)}  {headline(request)}  {request.id}"
+
+
 def engine(request: Request) -> str:
     """What measured the request."""
     python = f", Python {request.python}" if request.python else ""

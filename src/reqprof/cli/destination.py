@@ -1,4 +1,4 @@
-"""What a merge is to become and where it goes, from the options and from the terminal."""
+"""What a drawing is to become and where it goes, from the options and from the terminal."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from reqprof.cli import gather
 from reqprof.cli.output import STDOUT, keep_off
 from reqprof.cli.talk import to_terminal
 from reqprof.errors import UsageError
+from reqprof.view import FORMATS, format_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-SUFFIXES = {"svg": ".svg", "prof": ".prof", "text": ".txt", "folded": ".folded"}
-"""Each format with the extension of its files."""
-
-UNREADABLE = ("svg", "prof")
-"""Formats that no person wants on a terminal."""
+    from reqprof.cli.wish import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +27,41 @@ class Destination:
     path: Path | None
 
 
-def choose(flags: Mapping[str, bool], out: str | None, names: Sequence[str]) -> Destination:
+def choose(wish: Wish, names: Sequence[str]) -> Destination:
     """One file or stdout: an explicit format wins, then the extension, then text.
 
     Raises UsageError.
     """
-    given = one_format(flags)
-    if out == STDOUT:
+    given = wish.form or ("svg" if wish.renderer == "flameprof" and wish.out is None else None)
+    if wish.out == STDOUT:
         return Destination(given or "text", None)
-    if out is not None:
-        path = Path(out)
+    if wish.out is not None:
+        path = Path(wish.out)
         if path.is_dir():
-            raise UsageError(f"{out} is a folder; name a file, or add --each for many pictures")
-        return Destination(given or _by_extension(path), path)
-    if given in UNREADABLE and to_terminal():
-        return Destination(given, Path(_stem(names) + SUFFIXES[given]))
-    return Destination(given or "text", None)
+            example = path / (_stem(names) + suffix_of(given or "svg"))
+            raise UsageError(f"{wish.out} is a folder; name a file, such as {example}")
+        return Destination(given or format_of(path), path)
+    form = given or "text"
+    if to_terminal() and not FORMATS[form].for_terminal:
+        return Destination(form, Path(_stem(names) + suffix_of(form)))
+    return Destination(form, None)
 
 
-def choose_folder(flags: Mapping[str, bool], out: str | None, names: Sequence[str]) -> Destination:
+def choose_folder(wish: Wish) -> Destination:
     """The folder for one picture per request; raises UsageError."""
-    given = one_format(flags) or "svg"
-    if given == "prof":
+    form = wish.form or "svg"
+    if form == "prof":
         raise UsageError("--each makes pictures, and the profiles are there already: drop --prof")
-    if out is None or out == STDOUT:
+    if wish.out is None or wish.out == STDOUT:
         raise UsageError("--each makes many files: give it a folder with -o FOLDER")
-    if Path(out).exists() and not Path(out).is_dir():
-        raise UsageError(f"{out} is a file; --each needs a folder")
-    return Destination(given, Path(out))
+    if Path(wish.out).exists() and not Path(wish.out).is_dir():
+        raise UsageError(f"{wish.out} is a file; --each needs a folder")
+    return Destination(form, Path(wish.out))
+
+
+def suffix_of(form: str) -> str:
+    """The usual extension of a format's files."""
+    return FORMATS[form].extensions[0]
 
 
 def check(goal: Destination, names: Sequence[str], inputs: Iterable[Path]) -> None:
@@ -72,23 +76,6 @@ def check(goal: Destination, names: Sequence[str], inputs: Iterable[Path]) -> No
                 f"{goal.path} would lie among the profiles and be counted with them next time;"
                 " write it to another folder"
             )
-
-
-def one_format(flags: Mapping[str, bool]) -> str | None:
-    """The format asked for by name, if any; raises UsageError for two."""
-    given = [name for name, on in flags.items() if on]
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join('--' + name for name in given)}: give one of them")
-    return given[0] if given else None
-
-
-def _by_extension(path: Path) -> str:
-    for name, suffix in SUFFIXES.items():
-        if path.suffix.lower() == suffix:
-            return name
-    known = ", ".join(SUFFIXES.values())
-    problem = f"the extension {path.suffix!r}" if path.suffix else "no extension"
-    raise UsageError(f"{path} has {problem}, which says no format; use {known} or give the format")
 
 
 def _stem(names: Sequence[str]) -> str:

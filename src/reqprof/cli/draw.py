@@ -2,70 +2,54 @@
 
 from __future__ import annotations
 
-import marshal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
 from reqprof import view
-from reqprof.cli import captions
+from reqprof.cli import captions, request
 from reqprof.cli.talk import printable, say, terminal_width
 from reqprof.errors import BadProfile, NotFound, UsageError
 from reqprof.store.stats import combine
 from reqprof.tree.build import build
 from reqprof.tree.compensate import compensated, is_costed
 from reqprof.tree.compensate import untraced as untraced_totals
+from reqprof.tree.forest import Forest
 from reqprof.tree.merge import merge
 from reqprof.tree.profile import tree_of
 from reqprof.view import flameprof
 from reqprof.view.trust import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from reqprof.model import Profile, Stats
+    from reqprof.model import Profile, Request, Stats
     from reqprof.tree.node import Node
 
     Caption = Callable[[], tuple[str, list[str]]]
     """Title and notes, to be asked for when all profiles have passed."""
 
-PSTATS_VERSION = 4
-"""Of marshal, as cProfile writes it."""
+_OF_TREES = {"untraced", "no_waits"}
+"""What changes the tree, and no view needs to know."""
+
+_SIZES = {"width", "row_height", "font_size", "threshold"}
 
 _TAKES = {
-    ("svg", "reqprof"): {"width", "row_height", "font_size", "threshold", "untraced", "no_waits"},
-    ("svg", "flameprof"): {"width", "row_height", "font_size", "threshold"},
+    ("svg", "reqprof"): {*_SIZES, "title", "inverted", "colors", *_OF_TREES},
+    ("svg", "flameprof"): _SIZES,
+    ("html", "reqprof"): {"title", "threshold", "inverted", "source", *_OF_TREES},
     ("folded", "flameprof"): {"threshold", "log_mult"},
-    ("text", "reqprof"): {"width", "threshold", "untraced", "no_waits"},
-    ("folded", "reqprof"): {"untraced", "no_waits"},
+    ("text", "reqprof"): {"title", "width", "threshold", *_OF_TREES},
+    ("folded", "reqprof"): _OF_TREES,
+    ("speedscope", "reqprof"): {"title", *_OF_TREES},
+    ("pprof", "reqprof"): {"no_waits"},
+    ("callgrind", "reqprof"): {"title"},
     ("prof", "reqprof"): set(),
 }
 """The options of each format and renderer; what is not here cannot be drawn."""
 
-
 UNTRACED = "Times are without what recording added to each frame, an estimate."
 
-threshold = click.option(
-    "--threshold",
-    metavar="PERCENT",
-    type=click.FloatRange(0, 100),
-    help="Of the whole time, below which frames are not drawn.",
-)
-untraced = click.option(
-    "--untraced",
-    is_flag=True,
-    default=None,
-    help="Times without what recording added, an estimate that only exact trees have.",
-)
-no_waits = click.option(
-    "--no-waits",
-    is_flag=True,
-    default=None,
-    help="Without the time in which async requests were suspended.",
-)
-_OF_TREES = {"untraced", "no_waits"}
-"""What changes the tree, and no view needs to know."""
+_NAMELESS = "profiles of other tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +77,22 @@ class Pen:
 
     def many(self, profiles: Iterable[Profile], caption: Caption) -> str | bytes:
         """All profiles added up."""
-        if self.form == "prof":
-            return marshal.dumps(combine(profile.stats for profile in profiles), PSTATS_VERSION)
         if self.renderer == "flameprof":
             return self._flameprof(combine(profile.stats for profile in profiles))
+        made_of = view.FORMATS[self.form].made_of
+        if made_of == "table":
+            return self._table(combine(profile.stats for profile in profiles), caption)
+        if made_of == "requests":
+            requests = ((profile.request, self._tree(profile)) for profile in profiles)
+            return self._render(requests, comments=lambda: self._said(*caption()))
+        if made_of == "trees":
+            return self._forest(profiles, caption)
         # A tree for each request, then the sum: merged edges lose which caller meant which callee.
-        tree = merge(map(self._tree, profiles))
-        if self.form == "folded":
-            say(trust(tree))  # the format has no place for it
-        return self._view(tree, *caption())
+        return self._alone(merge(map(self._tree, profiles)), caption)
 
     def one(self, profile: Profile) -> str | bytes:
         """A single profile."""
-        if self.renderer == "flameprof":
-            return self._flameprof(profile.stats)
-        return self._view(self._tree(profile), *captions.alone(profile))
+        return self.many([profile], lambda: captions.alone(profile))
 
     def frames(self, profile: Profile) -> Node:
         """The tree of a single profile."""
@@ -116,10 +101,56 @@ class Pen:
     def text(self, tree: Node) -> str:
         """The tree alone, for a page that says the rest."""
         room = {"width": terminal_width()} if terminal_width() else {}
-        return str(view.by_name("text")(tree, **{**room, **self._of_view()}))
+        options = {name: value for name, value in self._of_view().items() if name != "title"}
+        return str(view.by_name("text")(tree, **{**room, **options}))
 
     def _of_view(self) -> dict[str, object]:
         return {name: value for name, value in self.options.items() if name not in _OF_TREES}
+
+    def _render(self, matter: object, **captioned: object) -> str | bytes:
+        return view.by_name(self.form)(matter, **{**captioned, **self._of_view()})
+
+    def _table(self, stats: Stats, caption: Caption) -> str | bytes:
+        if self.form == "prof":
+            return self._render(stats)
+        title, notes = caption()
+        return self._render(stats, title=title, notes=notes)
+
+    def _forest(self, profiles: Iterable[Profile], caption: Caption) -> str | bytes:
+        forest = Forest()
+        for profile in profiles:
+            forest.plant(self._tree(profile), profile.request, _route(profile.request))
+        title, notes = caption()
+        whole = self._compensated(forest.whole)
+        parts = {"routes": self._parts(forest.widest_routes().items())}
+        if self.form == "html":
+            slowest = forest.slowest()
+            parts["requests"] = self._parts(
+                (captions.short(facts), tree) for facts, tree in slowest
+            )
+        return self._render(whole, title=title, notes=self._notes(notes), **parts)
+
+    def _parts(self, trees: Iterable[tuple[str, Node]]) -> dict[str, Node]:
+        change = compensated if self.options.get("untraced") else lambda tree: tree
+        return {name: change(tree) for name, tree in trees}
+
+    def _alone(self, tree: Node, caption: Caption) -> str | bytes:
+        tree = self._compensated(tree)
+        title, notes = caption()
+        if self.form == "folded":
+            say(trust(tree))  # the format has no place for it
+            return self._render(tree)
+        if self.form == "text":
+            lines = [str(self.options.get("title", title)), *self._notes(notes)]
+            return "\n".join((*map(printable, lines), "", self.text(tree)))
+        return self._render(tree, title=title, notes=self._notes(notes))
+
+    def _notes(self, notes: list[str]) -> list[str]:
+        return [*notes, UNTRACED] if self.options.get("untraced") else notes
+
+    def _said(self, title: str, notes: list[str]) -> Iterator[str]:
+        yield title
+        yield from notes
 
     def _tree(self, profile: Profile) -> Node:
         try:
@@ -139,17 +170,9 @@ class Pen:
         form = "log" if self.form == "folded" else self.form
         return flameprof.render(stats, format=form, **self.options)  # type: ignore[arg-type]
 
-    def _view(self, tree: Node, title: str, notes: list[str]) -> str | bytes:
-        tree = self._compensated(tree)
-        if self.options.get("untraced"):
-            notes = [*notes, UNTRACED]
-        if self.form == "text":
-            lines = [printable(line) for line in (title, *notes)]
-            return "\n".join((*lines, "", self.text(tree)))
-        render = view.by_name(self.form)
-        if self.form == "svg":
-            return render(tree, title=title, notes=notes, **self._of_view())
-        return render(tree, **self._of_view())
+
+def _route(facts: Request | None) -> str:
+    return _NAMELESS if facts is None else request.route(facts)
 
 
 def as_json(tree: Node) -> dict[str, object]:

@@ -8,13 +8,17 @@ are those of other tools, which have no facts. What an async request waited stan
 own above what awaited; --no-waits leaves it out. Partial ones, of requests that still ran after
 max_duration, count as far as they go, and their number is told.
 
-The format is the one asked for, or that of -o FILE's extension (.svg, .prof, .txt, .folded), or
-text. Without -o it goes to stdout, but never a picture or a profile to a terminal: those go to a
-file in the current folder, named after the one that was read (profiles.svg).
+The format is the one asked for, or that of -o FILE's extension (.svg, .html, .txt, .folded,
+.speedscope.json, .pb.gz, .callgrind, .prof), or text. Without -o it goes to stdout, but what no
+person can read never goes to a terminal: that goes to a file in the current folder, named after
+the one that was read (profiles.svg).
 
---prof gives what pstats.Stats makes of the files in the order of their names, as a plain file.
+--html has all requests in one page, and each route and the slowest requests by themselves; so has
+--speedscope each route. --prof gives what pstats.Stats makes of the files in the order of their
+names, as a plain file.
 
---each makes one picture of each request in the folder -o and an index.html, worst first.
+--each makes one picture of each request, of any of these kinds, in the folder -o and an index.html,
+worst first.
 """
 
 from __future__ import annotations
@@ -24,10 +28,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import captions, destination, draw, each, gather, output
+from reqprof.cli import captions, destination, each, gather, output
 from reqprof.cli.draw import Pen
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import plural, progress
+from reqprof.cli.wish import Wish, wishes
 from reqprof.errors import ReqprofError
 
 if TYPE_CHECKING:
@@ -37,58 +42,21 @@ if TYPE_CHECKING:
     from reqprof.cli.draw import Caption
     from reqprof.model import Profile
 
-FORMATS = ("svg", "prof", "text", "folded")
-
 
 @click.command(help=__doc__)
 @click.argument("names", metavar="[PATH]...", nargs=-1)
-@click.option("--svg", is_flag=True, help="A flame graph.")
-@click.option("--prof", is_flag=True, help="One profile, for pstats, snakeviz and the like.")
-@click.option("--text", is_flag=True, help="A call tree to read here.")
-@click.option("--folded", is_flag=True, help="Folded stacks, for flamegraph.pl and the like.")
-@click.option("-o", "out", metavar="FILE", help="Where to; - is stdout.")
+@wishes
 @click.option("--each", "singly", is_flag=True, help="One picture of each request, into -o FOLDER.")
-@click.option(
-    "--renderer",
-    type=click.Choice(["reqprof", "flameprof"]),
-    default="reqprof",
-    show_default=True,
-    help="flameprof draws --svg and --folded as its own command does, from added profiles.",
-)
-@click.option(
-    "--width", metavar="N", type=click.IntRange(min=1), help="Pixels of a picture, columns of text."
-)
-@click.option("--row-height", metavar="N", type=click.IntRange(min=1), help="Pixels of a frame.")
-@click.option("--font-size", metavar="N", type=click.IntRange(min=1), help="Pixels.")
-@draw.threshold
-@draw.untraced
-@draw.no_waits
-@click.option(
-    "--log-mult",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="What flameprof's folded stacks count in a second, 1000000 if not given.",
-)
 @gather.untrusted
 @filters
 def command(
-    names: tuple[str, ...],
-    out: str | None,
-    singly: bool,
-    renderer: str,
-    untrusted: bool,
-    wanted: Wanted,
-    **options: object,
+    names: tuple[str, ...], wish: Wish, singly: bool, untrusted: bool, wanted: Wanted
 ) -> int:
     """Merge; gives the exit status."""
     names = names or (gather.DEFAULT_FOLDER,)
-    flags = {name: bool(options.pop(name)) for name in FORMATS}
-    if renderer == "flameprof" and out is None and not any(flags.values()):
-        flags["svg"] = True
-    goal = (destination.choose_folder if singly else destination.choose)(flags, out, names)
-    given = {name: value for name, value in options.items() if value is not None}
+    goal = destination.choose_folder(wish) if singly else destination.choose(wish, names)
     remarks = gather.Remarks()
-    pen = Pen(goal.form, renderer, given, remarks.table_alone)
+    pen = Pen(goal.form, wish.renderer, wish.options, remarks.table_alone)
 
     found = gather.find(names, remarks)
     destination.check(goal, names, [stored.path for stored in found])
@@ -102,7 +70,8 @@ def command(
     profiles = _some(progress(read, len(chosen), "Reading profiles"), len(chosen))
 
     def caption() -> tuple[str, list[str]]:
-        return captions.title(names, tally), tally.notes(wanted)
+        title = wish.options.get("title", captions.title(names, tally))
+        return str(title), tally.notes(wanted)
 
     if singly and goal.path is not None:
         failed = _draw_each(tally.watch(profiles), goal.path, pen, caption)
@@ -125,8 +94,7 @@ def _some(profiles: Iterator[Profile], found: int) -> Iterator[Profile]:
 
 def _draw_each(profiles: Iterator[Profile], folder: Path, pen: Pen, caption: Caption) -> int:
     """The pictures and their page; gives the number of those that could not be drawn."""
-    suffix = destination.SUFFIXES[pen.form]
-    made, failed = each.write(profiles, folder, suffix, pen.one)
+    made, failed = each.write(profiles, folder, destination.suffix_of(pen.form), pen.one)
     index = each.write_index(made, folder, *caption())
     output.wrote(index, plural(len(made), "picture") + ", worst first")
     return failed

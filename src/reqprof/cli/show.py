@@ -24,6 +24,9 @@ them, and else reconstructed from the table, which marks them as estimates. --un
 what recording added to each frame, by an estimate that only exact trees have; --no-waits leaves
 out where it waited.
 
+A format (--svg, --html, --text, ...) or a file (-o) draws the request instead, just as `reqprof
+merge` draws many.
+
 --json prints one JSON object with the facts and the same rows.
 """
 
@@ -35,16 +38,31 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import draw, functions, gather, sheet, table, waits
+from reqprof.cli import (
+    captions,
+    destination,
+    draw,
+    functions,
+    gather,
+    output,
+    sheet,
+    table,
+    waits,
+)
 from reqprof.cli.params import parsed
 from reqprof.cli.request import facts
 from reqprof.cli.talk import Screen, emit, emit_json
 from reqprof.cli.which import which
+from reqprof.cli.wish import Wish, wishes
 from reqprof.errors import UsageError
 from reqprof.store import reader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reqprof.model import Profile, Timeline
+
+_OF_FUNCTIONS = ("--sort", "--callers", "--callees")
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -102,9 +120,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 )
 @click.option("--waits", "waiting", is_flag=True, help="Instead of the table: where it waited.")
 @click.option("--tree", "as_tree", is_flag=True, help="Instead of the table: the call tree.")
-@draw.threshold
-@draw.untraced
-@draw.no_waits
+@wishes
 @click.option("--full-paths", is_flag=True, help="Shorten no paths and stacks on a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object instead of text.")
 @gather.untrusted
@@ -118,32 +134,22 @@ def command(
     callees: re.Pattern[str] | None,
     waiting: bool,
     as_tree: bool,
-    threshold: float | None,
-    untraced: bool | None,
-    no_waits: bool | None,
+    wish: Wish,
     full_paths: bool,
     as_json: bool,
     untrusted: bool,
 ) -> int:
     """Print one profile; gives the exit status."""
-    if waiting and (sort or callers or callees):
-        raise UsageError("--waits has no functions: leave out --sort, --callers and --callees")
-    if as_tree and (sort or callers or callees or match or waiting):
-        raise UsageError(
-            "--tree has no rows to choose from: leave out --sort, --match, --callers, --callees"
-            " and --waits"
-        )
-    drawing = {"threshold": threshold, "untraced": untraced, "no_waits": no_waits}
-    given = {name: value for name, value in drawing.items() if value is not None}
-    if given and not as_tree:
-        name = next(iter(given)).replace("_", "-")
-        raise UsageError(f"--{name} means nothing without --tree")
+    narrowed = {"--sort": sort, "--match": match, "--callers": callers, "--callees": callees}
+    _check(wish, {**narrowed, "--waits": waiting, "--tree": as_tree, "--json": as_json})
     path = which(word, folder)
     profile = reader.read(path, trusted=not untrusted)
+    remarks = gather.Remarks()
+    if wish.is_picture:
+        return _draw(profile, path, wish, remarks)
     timeline = reader.timeline(profile)
     screen = Screen.of_stdout()
-    remarks = gather.Remarks()
-    pen = draw.Pen("text", options=given, damaged=remarks.table_alone)
+    pen = draw.Pen("text", options=wish.options, damaged=remarks.table_alone)
     tree = pen.frames(profile) if as_tree else None
     choice = functions.Choice(
         sort=sort or ("cumulative",),
@@ -170,6 +176,31 @@ def command(
         emit(waits.lines(timeline, profile.request, choice, screen))
     else:
         emit(functions.lines(profile.stats, choice, screen))
+    return remarks.status
+
+
+def _check(wish: Wish, given: Mapping[str, object]) -> None:
+    """Raise UsageError for options that mean nothing together."""
+    named = [name for name, value in given.items() if value]
+    if wish.is_picture and named:
+        raise UsageError(f"{named[0]} is for reading here: leave it out of a picture")
+    if given["--waits"] and (wrong := [name for name in named if name in _OF_FUNCTIONS]):
+        raise UsageError(f"--waits has no functions: leave out {wrong[0]}")
+    if given["--tree"] and (wrong := [name for name in named if name not in ("--tree", "--json")]):
+        raise UsageError(f"--tree has no rows to choose from: leave out {wrong[0]}")
+    if wish.options and not (given["--tree"] or wish.is_picture):
+        name = next(iter(wish.options)).replace("_", "-")
+        raise UsageError(f"--{name} means nothing without --tree or a format such as --svg")
+
+
+def _draw(profile: Profile, path: Path, wish: Wish, remarks: gather.Remarks) -> int:
+    """A picture of the one request; gives the exit status."""
+    goal = destination.choose(wish, [str(path)])
+    destination.check(goal, [], [path])
+    pen = draw.Pen(goal.form, wish.renderer, wish.options, remarks.table_alone)
+    output.deliver(pen.one(profile), goal.path)
+    if goal.path is not None:
+        output.wrote(goal.path, captions.alone(profile)[0])
     return remarks.status
 
 

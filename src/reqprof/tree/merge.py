@@ -18,11 +18,12 @@ def merge(trees: Iterable[Node]) -> Node:
     """
     result = Node(ROOT)
     for tree in trees:
-        _add(result, tree)
+        add(result, tree)
     return result
 
 
-def _add(result: Node, tree: Node) -> None:
+def add(result: Node, tree: Node) -> None:
+    """Add a tree to another, which changes; the added one does not."""
     pairs = [(result, tree)]
     while pairs:
         into, node = pairs.pop()

@@ -16,6 +16,40 @@ NATIVE = "C"
 GENERATED = "generated"
 WAIT = "waiting"
 
+FRAMEWORKS = frozenset(
+    {
+        "aiohttp",
+        "anyio",
+        "asgiref",
+        "bottle",
+        "django",
+        "eventlet",
+        "falcon",
+        "fastapi",
+        "flask",
+        "gevent",
+        "granian",
+        "greenlet",
+        "gunicorn",
+        "hypercorn",
+        "litestar",
+        "pyramid",
+        "quart",
+        "rest_framework",
+        "sanic",
+        "starlette",
+        "tornado",
+        "trio",
+        "twisted",
+        "uvicorn",
+        "uvloop",
+        "waitress",
+        "webob",
+        "werkzeug",
+    }
+)
+"""Packages that call the app: web frameworks, servers and event loops."""
+
 _METHOD = re.compile(r"[<{][\w -]+ '([^']+)' of '([^']+)' objects[>}]")
 _BUILTIN = re.compile(r"[<{]built-in (?:method|function) (\S+?)(?: of (\S+) object)?[>}]")
 _FROZEN = re.compile(r"<frozen (.+)>")

@@ -1,0 +1,192 @@
+// From one tree to another: libraries folded or hidden, recursion merged, callers, callees.
+
+// Of the whole time: callers narrower than this are not told apart.
+const NARROWEST = 1 / 3000;
+
+function simplified(tree, treatment, mergesRecursion) {
+  // treatment gives show, fold or hide for each kind of package.
+  const how = FN.map((fn) => treatment[fn.package.kind] || "show");
+  const recursion = mergesRecursion && isRecursive(tree);
+  if (!recursion && how.every((each) => each === "show")) return tree;
+  const out = new Frames(tree.fn[0], tree.size);
+  const target = new Int32Array(tree.size);
+  out.calls[0] = tree.calls[0];
+  out.add(0, tree, 0);
+  for (let i = 1; i < tree.size; i++) {
+    const above = target[tree.parent[i]];
+    const fn = tree.fn[i];
+    const frame = how[fn] === "hide" ? above : standing(out, above, fn, how[fn], recursion);
+    if (how[fn] !== "hide" && !(how[fn] === "fold" && frame === above)) {
+      out.calls[frame] += tree.calls[i];
+    }
+    out.add(frame, tree, i);
+    target[i] = frame;
+  }
+  return new Tree(out, false);
+}
+
+function standing(out, above, fn, how, recursion) {
+  if (how === "fold") {
+    const folded = FN[fn].package.folded;
+    return out.fn[above] === folded ? above : out.child(above, folded);
+  }
+  if (recursion) {
+    for (let i = above; i > 0; i = out.parent[i]) if (out.fn[i] === fn) return i;
+  }
+  return out.child(above, fn);
+}
+
+function isRecursive(tree) {
+  return outermost(tree, () => {}, true);
+}
+
+function outermost(tree, visit, stopsAtInner = false) {
+  // Calls visit with each frame whose function is not below itself.
+  const until = new Int32Array(FUNCTIONS);
+  for (let i = 0; i < tree.size; i++) {
+    const fn = tree.fn[i];
+    if (i < until[fn]) {
+      if (stopsAtInner) return true;
+      continue;
+    }
+    until[fn] = tree.end[i];
+    visit(i);
+  }
+  return false;
+}
+
+function callees(tree, fn) {
+  // What the function called, over all its outermost frames; its own frame is the root.
+  const out = new Frames(fn);
+  const target = new Int32Array(tree.size);
+  outermost(tree, (top) => {
+    if (tree.fn[top] !== fn) return;
+    for (let i = top; i < tree.end[top]; i++) {
+      const frame = i === top ? 0 : out.child(target[tree.parent[i]], tree.fn[i]);
+      target[i] = frame;
+      out.calls[frame] += tree.calls[i];
+      out.add(frame, tree, i);
+    }
+  });
+  return new Tree(out, false);
+}
+
+function callers(tree, fn) {
+  // Who called the function: its outermost frames' time, the nearest caller on top of it.
+  const group = [];
+  outermost(tree, (i) => {
+    if (tree.fn[i] === fn) group.push(i);
+  });
+  const out = new Frames(fn);
+  out.calls[0] = sum(group, (i) => tree.calls[i]);
+  const share = (i) => ({ at: i, ns: tree.total[i], calls: tree.calls[i], exact: tree.exact[i] });
+  climb(tree, out, [[0, group.map(share)]]);
+  return new Tree(out, false);
+}
+
+function inverted(tree) {
+  // Functions by self time, each with its callers on top of it.
+  const out = new Frames(tree.fn[0]);
+  out.calls[0] = tree.calls[0];
+  const groups = new Map();
+  for (let i = 1; i < tree.size; i++) {
+    if (!tree.self[i]) continue;
+    const frame = out.child(0, tree.fn[i]);
+    out.calls[frame] += tree.calls[i];
+    const one = { at: i, ns: tree.self[i], calls: tree.calls[i], exact: tree.exact[i] };
+    if (groups.has(frame)) groups.get(frame).push(one);
+    else groups.set(frame, [one]);
+  }
+  out.self[0] = tree.self[0];
+  climb(tree, out, [...groups]);
+  return new Tree(out, false);
+}
+
+function climb(tree, out, waiting) {
+  // Hangs callers above each frame: waiting has frames with the shares of time they stand for.
+  const narrowest = tree.total[0] * NARROWEST;
+  while (waiting.length) {
+    const [frame, shares] = waiting.pop();
+    const ns = sum(shares, (one) => one.ns);
+    out.exact[frame] = Number(shares.every((one) => one.exact));
+    if (ns < narrowest) {
+      const rest = out.child(frame, REST);
+      out.self[rest] = ns;
+      continue;
+    }
+    const groups = new Map();
+    for (const one of shares) {
+      const at = tree.parent[one.at];
+      if (at <= 0) {
+        out.self[frame] += one.ns;
+        if (!one.exact) out.guessed[frame] += one.ns;
+        continue;
+      }
+      const above = out.child(frame, tree.fn[at]);
+      out.calls[above] += one.calls;
+      const moved = { ...one, at };
+      if (groups.has(above)) groups.get(above).push(moved);
+      else groups.set(above, [moved]);
+    }
+    waiting.push(...groups);
+  }
+}
+
+function sum(items, value) {
+  let found = 0;
+  for (const item of items) found += value(item);
+  return found;
+}
+
+function byFunction(tree) {
+  // For each function: self and total time, calls, guessed time, and how many frames it has.
+  const self = new Float64Array(FUNCTIONS);
+  const total = new Float64Array(FUNCTIONS);
+  const calls = new Float64Array(FUNCTIONS);
+  const guessed = new Float64Array(FUNCTIONS);
+  const frames = new Int32Array(FUNCTIONS);
+  const exact = new Uint8Array(FUNCTIONS).fill(1);
+  for (let i = 0; i < tree.size; i++) {
+    const fn = tree.fn[i];
+    self[fn] += tree.self[i];
+    calls[fn] += tree.calls[i];
+    guessed[fn] += tree.guessed[i];
+    frames[fn] += 1;
+    exact[fn] &= tree.exact[i];
+  }
+  outermost(tree, (i) => { total[tree.fn[i]] += tree.total[i]; });
+  return { self, total, calls, guessed, frames, exact };
+}
+
+function plateausOf(tree, count) {
+  // The functions with the most self time, each with the frames where it is, most first. A wait
+  // counts for what awaited, apart from the work it did.
+  const found = new Map();
+  for (let i = 1; i < tree.size; i++) {
+    if (!(tree.self[i] > 0) || !isFunction(tree.fn[i])) continue;
+    const waits = isWait(tree.fn[i]);
+    const fn = waits ? tree.fn[tree.parent[i]] : tree.fn[i];
+    const key = waits ? `waiting ${fn}` : fn;
+    if (!found.has(key)) found.set(key, { fn, waits, ns: 0, frames: [] });
+    const one = found.get(key);
+    one.ns += tree.self[i];
+    one.frames.push(i);
+  }
+  const most = [...found.values()].sort((a, b) => b.ns - a.ns).slice(0, count);
+  for (const { frames } of most) frames.sort((a, b) => tree.self[b] - tree.self[a]);
+  return most;
+}
+
+function matching(tree, matches) {
+  // The time of the outermost frames whose functions match, and those frames.
+  const frames = [];
+  let ns = 0;
+  for (let i = 1; i < tree.size;) {
+    if (matches[tree.fn[i]]) {
+      frames.push(i);
+      ns += tree.total[i];
+      i = tree.end[i];
+    } else i += 1;
+  }
+  return { ns, frames };
+}

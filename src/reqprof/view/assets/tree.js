@@ -1,0 +1,195 @@
+// A call tree in columns: parents before children, siblings widest first, frame 0 below them all.
+// Times are whole nanoseconds, so that sums of them are exact.
+
+const NONE = -1;
+
+class Frames {
+  // A tree while it is put together.
+  constructor(root, atLeast = 1024) {
+    const capacity = 2 ** Math.ceil(Math.log2(atLeast + 2));
+    this.size = 0;
+    this.columns = {
+      parent: new Int32Array(capacity),
+      fn: new Int32Array(capacity),
+      self: new Float64Array(capacity),
+      calls: new Float64Array(capacity),
+      guessed: new Float64Array(capacity), // ns of the self time that are estimates
+      exact: new Uint8Array(capacity),
+      added: new Float64Array(capacity), // ns that recording added to the self time
+    };
+    this.slots = new Int32Array(4 * capacity).fill(NONE); // a hash table by parent and function
+    Object.assign(this, this.columns);
+    this.push(NONE, root);
+  }
+
+  push(parent, fn) {
+    if (this.size === this.fn.length) this.grow();
+    this.parent[this.size] = parent;
+    this.fn[this.size] = fn;
+    this.exact[this.size] = 1;
+    this.size += 1;
+    return this.size - 1;
+  }
+
+  child(parent, fn) {
+    let slot = this.slot(parent, fn);
+    if (this.slots[slot] !== NONE) return this.slots[slot];
+    const frame = this.push(parent, fn);
+    slot = this.slot(parent, fn); // which another one is if the table has grown
+    this.slots[slot] = frame;
+    return frame;
+  }
+
+  slot(parent, fn) {
+    const last = this.slots.length - 1;
+    let slot = (Math.imul(parent, 0x9e3779b1) ^ Math.imul(fn, 0x85ebca6b)) & last;
+    for (; ; slot = (slot + 1) & last) {
+      const frame = this.slots[slot];
+      if (frame === NONE || (this.parent[frame] === parent && this.fn[frame] === fn)) return slot;
+    }
+  }
+
+  grow() {
+    for (const [name, old] of Object.entries(this.columns)) {
+      this.columns[name] = new old.constructor(2 * old.length);
+      this.columns[name].set(old);
+    }
+    Object.assign(this, this.columns);
+    this.slots = new Int32Array(2 * this.slots.length).fill(NONE);
+    for (let i = 1; i < this.size; i++) this.slots[this.slot(this.parent[i], this.fn[i])] = i;
+  }
+
+  add(frame, tree, i) {
+    this.self[frame] += tree.self[i];
+    this.guessed[frame] += tree.guessed[i];
+    this.added[frame] += tree.added[i];
+    this.exact[frame] &= tree.exact[i];
+  }
+}
+
+class Tree {
+  constructor(frames, isSorted) {
+    const order = isSorted ? null : widestFirst(frames);
+    this.size = frames.size;
+    this.fn = column(Int32Array, frames.fn, order);
+    this.self = column(Float64Array, frames.self, order);
+    this.calls = column(Float64Array, frames.calls, order);
+    this.guessed = column(Float64Array, frames.guessed, order);
+    this.exact = column(Uint8Array, frames.exact, order);
+    this.added = column(Float64Array, frames.added, order);
+    this.parent = order ? renumbered(frames.parent, order) : frames.parent;
+    this.total = totals(this.parent, this.self);
+    this.place();
+  }
+
+  place() {
+    // Where each frame begins, how deep it lies, and where its subtree ends.
+    const { size, parent, total } = this;
+    this.left = new Float64Array(size);
+    this.depth = new Int32Array(size);
+    this.end = new Int32Array(size);
+    const cursor = new Float64Array(size);
+    const counts = [];
+    for (let i = 0; i < size; i++) {
+      const above = parent[i];
+      if (above !== NONE) {
+        this.left[i] = cursor[above];
+        cursor[above] += total[i];
+        this.depth[i] = this.depth[above] + 1;
+      }
+      cursor[i] = this.left[i];
+      counts[this.depth[i]] = (counts[this.depth[i]] || 0) + 1;
+    }
+    for (let i = size - 1; i >= 0; i--) {
+      this.end[i] = Math.max(this.end[i], i + 1);
+      if (parent[i] !== NONE) this.end[parent[i]] = Math.max(this.end[parent[i]], this.end[i]);
+    }
+    this.rows = counts.map((count) => new Int32Array(count));
+    const filled = new Int32Array(counts.length);
+    for (let i = 0; i < size; i++) this.rows[this.depth[i]][filled[this.depth[i]]++] = i;
+  }
+
+  path(i) {
+    const found = [];
+    for (; i !== NONE; i = this.parent[i]) found.unshift(i);
+    return found;
+  }
+
+  child(i, fn) {
+    for (let c = i + 1; c < this.end[i]; c = this.end[c]) if (this.fn[c] === fn) return c;
+    return NONE;
+  }
+
+  untraced() {
+    // Totals less what recording added; no frame has less than nothing.
+    const own = this.self.map((ns, i) => Math.max(0, ns - this.added[i]));
+    return totals(this.parent, own);
+  }
+}
+
+function column(Kind, values, order) {
+  if (!order) return new Kind(values);
+  const found = new Kind(order.length);
+  for (let i = 0; i < order.length; i++) found[i] = values[order[i]];
+  return found;
+}
+
+function totals(parent, self, size = self.length) {
+  const total = new Float64Array(size);
+  total.set(size === self.length ? self : self.subarray(0, size));
+  for (let i = total.length - 1; i > 0; i--) total[parent[i]] += total[i];
+  return total;
+}
+
+function widestFirst(frames) {
+  // Where each frame was, in the order of the finished tree.
+  const { size, parent, fn } = frames;
+  const total = totals(parent, frames.self, size);
+  const first = new Int32Array(size + 1); // where a frame's children begin in the list of all
+  for (let i = 1; i < size; i++) first[parent[i] + 1] += 1;
+  for (let i = 0; i < size; i++) first[i + 1] += first[i];
+  const children = new Int32Array(size);
+  const next = first.slice();
+  for (let i = 1; i < size; i++) children[next[parent[i]]++] = i;
+  const compare = (a, b) => (fn[a] === REST) - (fn[b] === REST) || total[b] - total[a] || fn[a] - fn[b];
+  const order = new Int32Array(size);
+  const waiting = [0];
+  for (let place = 0; place < size; place++) {
+    const i = waiting.pop();
+    order[place] = i;
+    const below = children.subarray(first[i], first[i + 1]);
+    if (below.length > 1) below.sort(compare);
+    for (let k = below.length - 1; k >= 0; k--) waiting.push(below[k]);
+  }
+  return order;
+}
+
+function renumbered(parent, order) {
+  const place = new Int32Array(order.length);
+  for (let i = 0; i < order.length; i++) place[order[i]] = i;
+  const found = new Int32Array(order.length);
+  for (let i = 0; i < order.length; i++) found[i] = i ? place[parent[order[i]]] : NONE;
+  return found;
+}
+
+function decoded(columns) {
+  // From the page: depths instead of parents, and what is nothing everywhere left out.
+  const { depth, self } = columns;
+  const size = depth.length;
+  const parent = new Int32Array(size);
+  const path = [];
+  for (let i = 0; i < size; i++) {
+    parent[i] = depth[i] ? path[depth[i] - 1] : NONE;
+    path[depth[i]] = i;
+  }
+  const exact = new Uint8Array(size).fill(1);
+  const guessed = new Float64Array(size);
+  // 0 is exact, else one more than the thousandths of the self time that are an estimate.
+  for (const [i, doubt] of (columns.doubt || []).entries()) {
+    if (!doubt) continue;
+    exact[i] = 0;
+    guessed[i] = self[i] * (doubt - 1) / 1000;
+  }
+  const added = columns.added || new Float64Array(size);
+  return new Tree({ ...columns, size, parent, exact, guessed, added }, true);
+}
