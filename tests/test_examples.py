@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.conftest import need, need_module, need_program
+from tests.conftest import need, need_module
 from tests.servers import ROOT, served
+from tests.view.browser import chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-CHROMIUM = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 
 class Example(NamedTuple):
@@ -106,12 +102,54 @@ class Frame(NamedTuple):
 @pytest.fixture(scope="module")
 def frames(example: tuple[Example, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
     """The frames of the merged picture as Chromium lays them out."""
-    need_module("playwright")
-    chromium = need_program("chromium")
     found, folder = example
     picture = tmp_path_factory.mktemp("picture") / f"{found.name}.svg"
     reqprof("merge", folder, "--svg", "-o", picture)
-    return list(drawn(chromium, picture))
+    return list(drawn(picture))
+
+
+def drawn(picture: Path) -> Iterator[Frame]:
+    script = """() => [...document.querySelectorAll('title')].map(title => {
+        const box = title.parentElement.getBoundingClientRect();
+        return [title.textContent, box.left, box.right]})"""
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(picture.as_uri())
+        need("a browser that draws SVG", page.locator("rect").count() > 0)
+        for title, left, right in page.evaluate(script):
+            yield Frame(title, left, right)
+
+
+def test_the_planted_routes_are_the_slowest(example: tuple[Example, Path]) -> None:
+    found, folder = example
+    rows = json.loads(reqprof("slowest", folder, "--by", "route", "--json"))
+    ran = {
+        row["route"]: row["p50"] for row in rows if row["route"] in found.planted or row["count"]
+    }
+    slowest = sorted(ran, key=lambda route: -ran[route])
+    assert set(found.planted) <= set(slowest[:4])
+
+
+class Frame(NamedTuple):
+    title: str
+    left: float
+    right: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    def over(self, other: Frame) -> bool:
+        return self.left < other.right and other.left < self.right
+
+
+@pytest.fixture(scope="module")
+def frames(example: tuple[Example, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
+    """The frames of the merged picture as Chromium lays them out."""
+    found, folder = example
+    picture = tmp_path_factory.mktemp("picture") / f"{found.name}.svg"
+    reqprof("merge", folder, "--svg", "-o", picture)
+    return list(drawn(picture))
 
 
 def drawn(chromium: str, picture: Path) -> Iterator[Frame]:

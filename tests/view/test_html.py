@@ -1,0 +1,207 @@
+"""The HTML page: what it holds, under which policy, and that nothing in it can do harm."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reqprof.tree.build import build
+from reqprof.tree.merge import merge
+from reqprof.tree.node import REST, ROOT, Node
+from reqprof.view.html import render
+from tests.tree.tables import NAMES, deep, function, load, wide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ANYTHING = st.text(st.characters(exclude_categories=()), max_size=12)
+
+
+class Parsed(HTMLParser):
+    """The scripts, styles, policy and text of a page, and every attribute that could act."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.texts: dict[str, list[str]] = {"script": [], "style": [], "title": [], "h1": []}
+        self.inside = ""
+        self.policy = ""
+        self.acting: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+        self.acting += [name for name in given if name.startswith("on") or name == "style"]
+        self.acting += [f"{name}={given[name]}" for name in ("src", "href") if name in given]
+        if tag in self.texts:
+            self.inside = tag
+            self.texts[tag].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self.inside:
+            self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.texts[self.inside][-1] += data
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Parsed(page).texts["script"][0])
+    return found
+
+
+def back(data: dict[str, Any], subject: int = 0) -> list[tuple[int, str, float, float]]:
+    """Depth, name, self nanoseconds and calls of each frame."""
+    frames = data["subjects"][subject]["frames"]
+    names = [data["functions"]["label"][number] for number in frames["fn"]]
+    return list(zip(frames["depth"], names, frames["self"], frames["calls"], strict=True))
+
+
+def one(name: str, file: str = "/srv/shop.py") -> Node:
+    f = (file, 12, name)
+    return Node(ROOT, 3, 0.0, 2.0, True, {f: Node(f, 3, 2.0, 2.0)})
+
+
+def test_only_its_own_script_and_style_may_run() -> None:
+    page = Parsed(render(one("search")))
+    (_, script), (style,) = page.texts["script"], page.texts["style"]
+
+    def told(text: str) -> str:
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    assert page.policy == (
+        f"default-src 'none'; script-src {told(script)}; style-src {told(style)};"
+        " base-uri 'none'; form-action 'none'"
+    )
+    assert page.acting == []
+
+
+def test_it_loads_nothing() -> None:
+    assert not re.search(r"https?://|@import|url\(|import\(|fetch\(|XMLHttp", render(one("f")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_inputs_keep_their_time(name: str) -> None:
+    tree = build(load(name))
+    frames = data_of(render(tree, title=name))["subjects"][0]["frames"]
+    assert sum(frames["self"]) == pytest.approx(tree.total * 1e9, abs=len(frames["self"]))
+    assert len(set(map(len, frames.values()))) == 1
+
+
+def test_trees_of_any_size_stay_bounded() -> None:
+    assert len(back(data_of(render(wide(120_000), threshold=0)))) == 100_000
+    assert max(depth for depth, *_ in back(data_of(render(deep())))) == 1001
+
+
+def test_siblings_come_widest_first_and_the_remainder_last() -> None:
+    tree = Node(ROOT, 4, 0.0, 100.0)
+    for name, time in (("small", 1.0), ("wide", 92.0), ("tiny", 0.001), ("middle", 6.999)):
+        tree.children[function(name)] = Node(function(name), 1, time, time)
+    tree.children[REST] = Node(REST, 0, 0.001, 0.001)
+    tree.total = sum(child.total for child in tree.children.values())
+    labels = [name for _, name, _, _ in back(data_of(render(tree)))]
+    assert labels == ["all", "wide.wide", "middle.middle", "small.small", "…"]
+
+
+def test_an_estimate_says_how_much_of_it_is_one() -> None:
+    guessed = one("search")
+    (node,) = guessed.children.values()
+    node.exact, node.guessed = False, node.self_time
+    data = data_of(render(merge([guessed, one("search"), one("search")])))
+    assert data["subjects"][0]["frames"]["doubt"] == [0, 334]
+    assert data["subjects"][0]["trust"].startswith("66.7 % of the time is on exact stacks")
+    assert "doubt" not in data_of(render(one("search")))["subjects"][0]["frames"]
+
+
+def test_routes_and_requests_have_trees_of_their_own() -> None:
+    data = data_of(
+        render(
+            merge([one("f"), one("g")]),
+            routes={"/f": one("f"), "/<script>": one("g")},
+            requests={"1.2 s GET /f": one("f"), "1.1 s GET /g": one("g")},
+        )
+    )
+    said = [(each["group"], each["name"]) for each in data["subjects"]]
+    assert said == [
+        ("", "all requests"),
+        ("Routes", "/f"),
+        ("Routes", "/<script>"),
+        ("Slowest requests", "1.2 s GET /f"),
+        ("Slowest requests", "1.1 s GET /g"),
+    ]
+    assert back(data, 2) == [(0, "all", 0, 3), (1, "shop.g", 2_000_000_000, 3)]
+
+
+def test_one_route_and_one_request_would_repeat_the_whole() -> None:
+    data = data_of(render(one("f"), routes={"/f": one("f")}, requests={"GET /f": one("f")}))
+    assert [each["name"] for each in data["subjects"]] == ["everything"]
+
+
+def test_kinds_of_packages_are_told_apart() -> None:
+    files = {
+        "/srv/shop.py": "app",
+        "/v/lib/python3.11/site-packages/flask/app.py": "framework",
+        "/v/lib/python3.11/site-packages/sqlalchemy/orm.py": "package",
+        "/usr/lib/python3.11/json/__init__.py": "stdlib",
+        "~": "C",
+        "<string>": "generated",
+    }
+    for file, kind in files.items():
+        data = data_of(render(one("f", file)))
+        package = data["packages"][data["functions"]["package"][1]]
+        assert package["kind"] == kind
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANYTHING, ANYTHING, ANYTHING, ANYTHING)
+def test_any_names_stay_text(name: str, file: str, title: str, route: str) -> None:
+    page = render(
+        one(name, file), title=title, notes=[title], routes={route: one(name), "": one(name)}
+    )
+    parsed = Parsed(page)
+    page.encode()
+    assert len(parsed.texts["script"]) == 2
+    assert parsed.acting == []
+    assert parsed.texts["title"] == parsed.texts["h1"]
+    assert all(character.isprintable() for character in parsed.texts["title"][0])
+    assert "</" not in parsed.texts["script"][0]
+
+
+@pytest.mark.parametrize("hostile", ["</script><script>x()</script>", "<!--<script>", "]]>"])
+def test_no_name_ends_the_data(hostile: str) -> None:
+    data = data_of(render(one(hostile), title=hostile, routes={hostile: one("f"), "": one("f")}))
+    assert data["functions"]["label"][1] == f"shop.{hostile}"
+    assert data["subjects"][1]["name"] == hostile
+
+
+def test_source_is_there_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(
+        "import os\n\n\ndef search(text):\n\treturn text  # <b>\n\n\ndef other(): ...\n"
+    )
+    f = (str(file), 4, "search")
+    tree = Node(ROOT, 3, 0.0, 2.0, True, {f: Node(f, 3, 2.0, 2.0)})
+    assert data_of(render(tree))["source"] == {}
+    lines = ["def search(text):", "    return text  # <b>"]
+    assert data_of(render(tree, source=True))["source"] == {"1": {"first": 4, "lines": lines}}
+
+
+@pytest.mark.parametrize("name", ["gone.py", "secret.txt", "folder.py", "binary.py", "late.py"])
+def test_source_that_cannot_be_had_is_left_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret.txt").write_text("a\nb\nc\nd\ne\n")
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "binary.py").write_bytes(b"\x00\xff\xfe" * 20)
+    (tmp_path / "late.py").write_text("x = 1\n")
+    f = (str(tmp_path / name), 4, "search")
+    tree = Node(ROOT, 3, 0.0, 2.0, True, {f: Node(f, 3, 2.0, 2.0)})
+    assert data_of(render(tree, source=True))["source"] == {}
