@@ -120,54 +120,6 @@ def drawn(picture: Path) -> Iterator[Frame]:
             yield Frame(title, left, right)
 
 
-def test_the_planted_routes_are_the_slowest(example: tuple[Example, Path]) -> None:
-    found, folder = example
-    rows = json.loads(reqprof("slowest", folder, "--by", "route", "--json"))
-    ran = {
-        row["route"]: row["p50"] for row in rows if row["route"] in found.planted or row["count"]
-    }
-    slowest = sorted(ran, key=lambda route: -ran[route])
-    assert set(found.planted) <= set(slowest[:4])
-
-
-class Frame(NamedTuple):
-    title: str
-    left: float
-    right: float
-
-    @property
-    def width(self) -> float:
-        return self.right - self.left
-
-    def over(self, other: Frame) -> bool:
-        return self.left < other.right and other.left < self.right
-
-
-@pytest.fixture(scope="module")
-def frames(example: tuple[Example, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Frame]:
-    """The frames of the merged picture as Chromium lays them out."""
-    found, folder = example
-    picture = tmp_path_factory.mktemp("picture") / f"{found.name}.svg"
-    reqprof("merge", folder, "--svg", "-o", picture)
-    return list(drawn(picture))
-
-
-def drawn(chromium: str, picture: Path) -> Iterator[Frame]:
-    from playwright.sync_api import sync_playwright
-
-    script = """() => [...document.querySelectorAll('title')].map(title => {
-        const box = title.parentElement.getBoundingClientRect();
-        return [title.textContent, box.left, box.right]})"""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        page = browser.new_page()
-        page.goto(picture.as_uri())
-        need("a browser that draws SVG", page.locator("rect").count() > 0)
-        for title, left, right in page.evaluate(script):
-            yield Frame(title, left, right)
-        browser.close()
-
-
 def test_the_planted_spots_are_the_widest_frames(
     example: tuple[Example, Path], frames: list[Frame]
 ) -> None:

@@ -106,7 +106,7 @@ def text(page: Page, selector: str) -> str:
 
 
 def crumbs(page: Page) -> list[str]:
-    return text(page, "#crumbs").split(" › ")
+    return text(page, "#crumbs").split(" \u203a ")
 
 
 def detail(page: Page) -> dict[str, str]:
@@ -674,7 +674,7 @@ def test_any_names_are_shown_as_they_are(visit: Open, given_names: list[str], ti
     functions = [(f"/srv/{name}.py", 1, name) for name in given_names]
     tree = frame(ROOT, 0.0, 1, *(frame(f, 1.0, 1) for f in functions))
     tree.add_up()
-    page = visit(tree, title=title, routes={name: tree for name in given_names})
+    page = visit(tree, title=title, routes=dict.fromkeys(given_names, tree))
     shown = [row.text_content() for row in page.locator("#functions td .link").all()]
     assert sorted(filter(None, shown)) == sorted(names.label(f) for f in functions)
     assert page.locator("h1").text_content() == names.clean(title)
