@@ -13,6 +13,8 @@ from time import perf_counter
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from reqprof.tree.node import ROOT, Node
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import FrameType
@@ -124,6 +126,26 @@ def _table(
         if t.calls and caller in stats:
             stats[callee][4][caller] = (t.calls, t.calls - t.recursive, t.self_time, t.total)
     return stats
+
+
+def as_called(events: Iterable[Event]) -> Node:
+    """The tree with a frame for each call on a path, as the exact engine records it."""
+    root = Node(ROOT)
+    path, entered, inside = [root], [0.0], [0.0]
+    for time, f in events:
+        if f is not None:
+            path.append(path[-1].children.setdefault(f, Node(f)))
+            entered.append(time)
+            inside.append(0.0)
+            continue
+        elapsed = time - entered.pop()
+        node = path.pop()
+        node.calls += 1
+        root.calls += 1
+        node.self_time += elapsed - inside.pop()
+        inside[-1] += elapsed
+    root.add_up()
+    return root
 
 
 def record(work: Callable[[], object]) -> list[Event]:

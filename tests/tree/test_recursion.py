@@ -11,36 +11,14 @@ from hypothesis import strategies as st
 from reqprof.tree.build import build
 from reqprof.tree.node import REST, ROOT, WAITING, Node
 from reqprof.tree.recursion import merged
-from tests.tree.oracle import Event, truth
+from tests.tree.oracle import Event, as_called, truth
 from tests.tree.strategies import DURATIONS, TRACES
 from tests.tree.tables import deep, function
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from reqprof.model import Function
 
 A, B, X = map(function, "abx")
-
-
-def as_called(events: Sequence[Event]) -> Node:
-    """The tree with a frame for each call on a path, as the exact engine records it."""
-    root = Node(ROOT)
-    path, entered, inside = [root], [0.0], [0.0]
-    for time, f in events:
-        if f is not None:
-            path.append(path[-1].children.setdefault(f, Node(f)))
-            entered.append(time)
-            inside.append(0.0)
-            continue
-        elapsed = time - entered.pop()
-        node = path.pop()
-        node.calls += 1
-        root.calls += 1
-        node.self_time += elapsed - inside.pop()
-        inside[-1] += elapsed
-    root.add_up()
-    return root
 
 
 def by_stack(root: Node) -> dict[tuple[Function, ...], Node]:

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from reqprof.errors import UsageError
 from reqprof.view import FORMATS, by_name, format_of
-from reqprof.view.colour import INK, oklch, shade
+from reqprof.view.colour import HEAT, INK, heat, oklch, shade, warm
 from reqprof.view.figures import count, percent, seconds
 from reqprof.view.fit import columns, cut, cut_left
+from tests.view.contrast import contrast, luminance
 
 
 @pytest.mark.parametrize(
@@ -48,18 +49,6 @@ def test_counts(value: float, expected: str) -> None:
     assert count(value) == expected
 
 
-def luminance(colour: str) -> float:
-    """WCAG 2.2, relative luminance."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 @given(st.text(max_size=8))
 def test_text_can_be_read_on_every_colour(package: str) -> None:
     """WCAG asks for 4.5 at least."""
@@ -68,7 +57,22 @@ def test_text_can_be_read_on_every_colour(package: str) -> None:
     assert contrast(fill.dark, INK.dark) > 4.5
 
 
-@pytest.mark.parametrize("package", ["", "app", "stdlib", "C"])
+@given(st.text(max_size=8), st.floats(0, 1))
+def test_text_can_be_read_on_the_colours_of_names_and_of_heat(name: str, share: float) -> None:
+    for fill in (warm(name), heat(share)):
+        assert contrast(fill.light, INK.light) >= 4.5
+        assert contrast(fill.dark, INK.dark) >= 4.5
+
+
+def test_heat_grows_with_the_share() -> None:
+    shares = [0, 0.0009, 0.001, 0.005, 0.02, 0.05, 0.1, 0.9]
+    light = [luminance(heat(share).light) for share in shares]
+    assert light == sorted(light, reverse=True)
+    assert len(set(light)) == len(HEAT)
+    assert heat(-1e-18) == heat(0)
+
+
+@pytest.mark.parametrize("package", ["", "app", "stdlib", "C", "waiting"])
 def test_text_can_be_read_on_the_fixed_colours(package: str) -> None:
     assert contrast(shade(package).light, INK.light) > 7
     assert contrast(shade(package).dark, INK.dark) > 4.5
@@ -96,6 +100,12 @@ def test_cut_keeps_the_right_end() -> None:
     assert cut("abcdef", 4) == "abc…"
     assert cut_left("abcdef", 4) == "…def"
     assert columns("搜a\u0301") == 3
+
+
+def test_a_name_of_a_megabyte_is_cut_at_once() -> None:
+    name = "名" * 1_000_000
+    assert cut(name, 11) == "名名名名名…"
+    assert cut_left(name, 11) == "…名名名名名"
 
 
 def test_every_format_has_a_view_and_extensions_of_its_own() -> None:

@@ -12,11 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reqprof.errors import UsageError
 from reqprof.tree.build import build
 from reqprof.tree.merge import merge
-from reqprof.tree.node import REST, ROOT, Node
+from reqprof.tree.node import REST, ROOT, WAITING, Node
+from reqprof.view.colour import shade, warm
+from reqprof.view.drawing import HATCH, PAGE
+from reqprof.view.scheme import SCHEMES
 from reqprof.view.svg import render
-from tests.tree.tables import NAMES, deep, function, load, wide
+from tests.tree.oracle import Event, as_called
+from tests.tree.strategies import TRACES
+from tests.tree.tables import NAMES, chain, deep, function, load, wide
+from tests.view.contrast import contrast
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -57,36 +64,219 @@ def guessed() -> Node:
     return tree
 
 
-def check_geometry(document: Element) -> None:
-    """The frames of a row never overlap, and stand on frames of the row below."""
+def check_geometry(document: Element, *, inverted: bool = False) -> None:
+    """The frames of a row never overlap, and stand on (or hang from) frames of the row before."""
     rows: dict[float, list[tuple[float, float]]] = defaultdict(list)
     for rect in frames(document):
         x, width = float(rect.attrib["x"]), float(rect.attrib["width"])
         assert width > 0
         rows[float(rect.attrib["y"])].append((x, x + width))
-    below: list[tuple[float, float]] = [(10.0, 1190.0)]
-    for y in sorted(rows, reverse=True):
+    before: list[tuple[float, float]] = [(10.0, float(document.attrib["width"]) - 10)]
+    for y in sorted(rows, reverse=not inverted):
         row = sorted(rows[y])
         for (_, right), (left, _) in pairwise(row):
             assert left >= right - 0.011
         for left, right in row:
-            assert any(a - 0.011 <= left and right <= b + 0.61 for a, b in below)
-        below = row
+            assert any(a - 0.011 <= left and right <= b + 0.61 for a, b in before)
+        before = row
 
 
+def check_no_gaps(document: Element) -> None:
+    """From the left edge of each frame on, those above it stand side by side."""
+    rows: dict[float, list[tuple[float, float]]] = defaultdict(list)
+    for rect in frames(document):
+        x, width = float(rect.attrib["x"]), float(rect.attrib["width"])
+        rows[float(rect.attrib["y"])].append((x, x + width))
+    for below, above in pairwise(sorted(rows, reverse=True)):
+        edges = sorted(left for left, _ in rows[below])
+        for left, _ in rows[above]:
+            # At a frame's edge, or right after a neighbour, but for the line between the two.
+            assert any(abs(left - edge) < 0.011 for edge in edges) or any(
+                -0.011 < left - right < 0.62 for _, right in rows[above]
+            )
+
+
+def colours(document: Element) -> dict[str, dict[str, str]]:
+    """The fills of the style sheet by what they are for: by day, by night."""
+    day, night = str(document.findtext(f"{SVG}style")).split(
+        "@media screen and (prefers-color-scheme:dark)"
+    )
+    fill = re.compile(r"([.\w]+)\{fill:(#\w{6})\}")
+    return {"day": dict(fill.findall(day)), "night": dict(fill.findall(night))}
+
+
+@pytest.mark.parametrize("inverted", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_recorded_inputs_are_drawn(name: str) -> None:
-    document = parse(render(build(load(name)), title=name))
+def test_recorded_inputs_are_drawn(name: str, inverted: bool) -> None:
+    document = parse(render(build(load(name)), title=name, inverted=inverted))
     assert document.tag == f"{SVG}svg"
     assert sum(1 for _ in document.iter()) < 6000
-    check_geometry(document)
+    check_geometry(document, inverted=inverted)
 
 
-def test_trees_of_any_size_stay_bounded() -> None:
+@pytest.mark.parametrize("colors", SCHEMES)
+def test_trees_of_any_size_stay_bounded(colors: str) -> None:
     for tree in (wide(100_000), deep()):
-        document = parse(render(tree))
+        document = parse(render(tree, colors=colors, threshold=0, notes=["many notes"] * 5000))
         assert 1000 < sum(1 for _ in document.iter()) < 6000 or tree is deep()
         check_geometry(document)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    TRACES,
+    st.none() | st.floats(0, 50),
+    st.booleans(),
+    st.integers(1, 3000),
+    st.sampled_from(SCHEMES),
+)
+def test_frames_never_leave_gaps_or_overflow(
+    trace: list[Event], threshold: float | None, inverted: bool, width: int, colors: str
+) -> None:
+    svg = render(
+        as_called(trace), threshold=threshold, inverted=inverted, width=width, colors=colors
+    )
+    document = parse(svg)
+    check_geometry(document, inverted=inverted)
+    if not inverted:
+        check_no_gaps(document)
+
+
+@pytest.mark.parametrize("threshold", [0, 0.01, 0.1, 1, 5, 20, 50])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_any_threshold_keeps_the_geometry(threshold: float, inverted: bool) -> None:
+    document = parse(render(wide(3000), threshold=threshold, inverted=inverted))
+    check_geometry(document, inverted=inverted)
+    if not inverted:
+        check_no_gaps(document)
+    whole = float(frames(document)[0].attrib["width"])
+    for rect in frames(document):
+        if threshold >= 0.1 and rect.attrib["class"] != "r":
+            assert float(rect.attrib["width"]) >= whole * threshold / 100 - 0.62
+
+
+def test_an_icicle_has_its_root_at_the_top_below_the_legend() -> None:
+    tree = build(chain(3))
+    for inverted in (False, True):
+        document = parse(render(tree, inverted=inverted))
+        ys = [float(rect.attrib["y"]) for rect in frames(document)]
+        assert ys == sorted(ys, reverse=not inverted)
+        others = [
+            float(element.attrib["y"])
+            for element in document
+            if element.tag in {f"{SVG}rect", f"{SVG}text"} and "class" in element.attrib
+            and "y" in element.attrib and element.find(f"{SVG}title") is None
+        ]  # fmt: skip
+        assert max(others) < min(ys)
+    assert texts(parse(render(tree)))[0] == "Flame graph"
+    assert texts(parse(render(tree, inverted=True)))[0] == "Icicle graph"
+
+
+def test_recursion_is_merged_and_it_is_said() -> None:
+    f, g = function("f"), function("g")
+    tree = Node(ROOT, 3, 0.0, 3.0)
+    outer = tree.children[f] = Node(f, 1, 1.0, 3.0)
+    middle = outer.children[g] = Node(g, 1, 1.0, 2.0)
+    middle.children[f] = Node(f, 1, 1.0, 1.0)
+    document = parse(render(tree))
+    assert [said(rect).split("\n")[::2] for rect in frames(document)] == [
+        ["all", ],
+        ["f.f", "total 3.00 s (100.0 %), self 2.00 s, 2 calls"],
+        ["g.g", "total 1.00 s (33.3 %), self 1.00 s, 1 call"],
+    ]  # fmt: skip
+    assert any("Recursive calls are merged" in text for text in texts(document))
+    assert "Recursive calls" not in render(one("search"))
+
+
+def frames_fill(document: Element, time: str) -> dict[str, str]:
+    fills = colours(document)[time]
+    return {
+        said(rect).split("\n")[0]: fills[f".{rect.attrib['class']}"] for rect in frames(document)
+    }
+
+
+@pytest.mark.parametrize("colors", SCHEMES)
+@pytest.mark.parametrize("time", ["day", "night"])
+def test_every_label_can_be_read(colors: str, time: str) -> None:
+    """WCAG 2.2, 1.4.3: a contrast of at least 4.5, on functions of 300 packages and more."""
+    tree = Node(ROOT)
+    for number in range(300):
+        f = (f"/lib/python3.11/site-packages/p{number}/x.py", 1, f"f{number}")
+        tree.children[f] = Node(f, 1, 1.1**-number)
+    for f in (function("own"), ("~", 0, "<built-in method builtins.len>"), WAITING, REST):
+        tree.children[f] = Node(f, 1, 0.5)
+    tree.add_up()
+    fills = colours(parse(render(tree, colors=colors, threshold=0)))[time]
+    page, hatch = (PAGE.light, HATCH.light) if time == "day" else (PAGE.dark, HATCH.dark)
+    frames_fills = {
+        fill for name, fill in fills.items() if name.startswith(".p") and name != ".page"
+    }
+    assert len(frames_fills) > 5
+    for fill in frames_fills | {page, hatch}:
+        assert contrast(fill, fills["text"]) >= 4.5
+    for heading in (".t", ".m"):
+        assert contrast(page, fills[heading]) >= 4.5
+
+
+def test_dark_is_for_screens_alone() -> None:
+    """Whatever the system prefers, what is printed is dark on white."""
+    style = str(parse(render(one("search"))).findtext(f"{SVG}style"))
+    (media,) = re.findall(r"@media[^{]*", style)
+    assert media == "@media screen and (prefers-color-scheme:dark)"
+    assert "print" not in style
+
+
+def heated() -> Node:
+    """Functions of more and more self time, two of them with one name, and a wait."""
+    tree = Node(ROOT, 7)
+    for name, time in (("cold", 0.0005), ("warm", 0.02), ("hot", 0.3)):
+        f = function(name)
+        tree.children[f] = Node(f, 1, time)
+        tree.children[f].children[function("twin")] = Node(function("twin"), 1, 0.001)
+    tree.children[WAITING] = Node(WAITING, 1, 0.6765)
+    tree.add_up()
+    return tree
+
+
+def test_by_name_a_function_keeps_its_colour() -> None:
+    document = parse(render(heated(), colors="hash"))
+    fills = colours(document)["day"]
+    twins = {
+        fills[f".{rect.attrib['class']}"]
+        for rect in frames(document)
+        if said(rect).startswith("twin.")
+    }
+    assert twins == {warm("twin.twin").light}
+    assert texts(document)[2:4] == [
+        "A colour for each function, the same in every picture.",
+        "waiting",
+    ]
+
+
+def test_by_self_time_more_is_stronger() -> None:
+    document = parse(render(heated(), colors="self", threshold=0))
+    for time in ("day", "night"):
+        fill = frames_fill(document, time)
+        steps = [fill["cold.cold"], fill["warm.warm"], fill["hot.hot"]]
+        assert len(set(steps)) == 3
+        assert fill["waiting"] not in steps
+    assert texts(document)[2:10] == [
+        "Self time, from this share of the whole:",
+        "0 %", "0.1 %", "0.3 %", "1 %", "3 %", "10 %",
+        "waiting",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("colors", SCHEMES)
+def test_waits_and_the_root_look_the_same_in_every_scheme(colors: str) -> None:
+    fill = frames_fill(parse(render(heated(), colors=colors)), "day")
+    assert fill["waiting"] == shade("waiting").light
+    assert fill["all"] == shade("").light
+
+
+def test_unknown_colours_are_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="no colours 'red': choose one of package, hash, self"):
+        render(one("search"), colors="red")
 
 
 def test_widths_are_in_proportion() -> None:
@@ -182,23 +372,44 @@ def test_options_set_the_size() -> None:
     assert "font:14px" in str(document.findtext(f"{SVG}style"))
 
 
+@pytest.mark.parametrize("font_size", [5, 11, 40])
+def test_a_row_is_as_high_as_its_font(font_size: int) -> None:
+    document = parse(render(one("search"), font_size=font_size))
+    assert float(frames(document)[0].attrib["height"]) == font_size + 6
+
+
+@pytest.mark.parametrize("row_height", [1, 2])
+def test_the_lowest_rows_can_be_seen(row_height: int) -> None:
+    document = parse(render(one("search"), row_height=row_height))
+    assert float(frames(document)[0].attrib["height"]) >= 0.75
+
+
 def test_a_profile_without_time_says_so() -> None:
     assert "No time was recorded." in " ".join(texts(parse(render(build(load("zero.prof"))))))
     assert "No time was recorded." in " ".join(texts(parse(render(merge([])))))
 
 
 @settings(max_examples=150, deadline=None)
-@given(ANYTHING, ANYTHING, ANYTHING)
-def test_names_can_do_no_harm(name: str, file: str, title: str) -> None:
+@given(ANYTHING, ANYTHING, ANYTHING, st.sampled_from(SCHEMES))
+def test_names_can_do_no_harm(name: str, file: str, title: str, colors: str) -> None:
     """Whatever they hold, the document stays well formed and has nothing active in it."""
     stats: Stats = {(file, 1, name): (1, 1, 1.0, 1.0, {})}
-    document = parse(render(build(stats), title=title, notes=[name]))
+    document = parse(render(build(stats), title=title, notes=[name], colors=colors))
     for element in document.iter():
         assert element.tag.removeprefix(SVG) in {
             "svg", "title", "desc", "style", "defs", "pattern", "path", "rect", "text",
         }  # fmt: skip
         assert not any(key.startswith("on") or "href" in key for key in element.attrib)
         assert (element.text or "").replace("\n", "").isprintable()
+
+
+def test_what_is_too_small_to_see_is_left_out_and_it_is_said() -> None:
+    tree = Node(ROOT, 2, 1.0, 1.00001)
+    f = function("f")
+    tree.children[f] = Node(f, 1, 0.00001, 0.00001)
+    document = parse(render(tree))
+    assert len(frames(document)) == 1
+    assert "Callees too small to see are left out." in texts(document)[1]
 
 
 @pytest.mark.parametrize("name", ["xss.prof", "ctl.prof", "sur.prof"])

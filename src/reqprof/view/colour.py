@@ -1,7 +1,8 @@
-"""A colour for each package, the same in every picture, with text on it that can be read."""
+"""Colours for frames, the same in every picture, with text on them that can be read."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from hashlib import blake2b
 from math import cos, radians, sin
 from typing import NamedTuple
@@ -43,14 +44,42 @@ def shade(package: str) -> Shade:
         return Shade(oklch(0.91, 0.004, 250), oklch(0.36, 0.006, 250))
     if package == WAIT:
         return Shade(oklch(0.94, 0.035, 100), oklch(0.33, 0.03, 100))
-    digest = blake2b(package.encode("utf-8", "replace"), digest_size=4, salt=_SALT).digest()
-    number = int.from_bytes(digest, "big")
+    number = _number(package)
     hue = _FIRST_HUE + _HUES * (number % 4096) / 4096
     deep = number >> 12 & 1
     return Shade(
         oklch(0.84 - 0.05 * deep, 0.08 + 0.03 * deep, hue),
         oklch(0.46 - 0.04 * deep, 0.075 + 0.02 * deep, hue),
     )
+
+
+def warm(name: str) -> Shade:
+    """One of 32 fills from red to yellow for a name, which they say nothing about."""
+    number = _number(name)
+    hue, deep = 25 + 70 * (number % 16) / 15, number >> 4 & 1
+    return Shade(
+        oklch(0.86 - 0.07 * deep, 0.09 + 0.03 * deep, hue),
+        oklch(0.48 - 0.06 * deep, 0.09 + 0.01 * deep, hue),
+    )
+
+
+HEAT = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
+"""The shares, 0 to 1, from which a fill is the next stronger one."""
+
+
+def heat(share: float) -> Shade:
+    """The fill for a share of the time: next to none has hardly a colour, much a strong one."""
+    step = bisect_right(HEAT, share) - 1
+    part = max(0, step) / (len(HEAT) - 1)
+    return Shade(
+        oklch(0.93 - 0.25 * part, 0.008 + 0.16 * part, 25),
+        oklch(0.36 + 0.16 * part, 0.006 + 0.155 * part, 25),
+    )
+
+
+def _number(name: str) -> int:
+    digest = blake2b(name.encode("utf-8", "replace"), digest_size=4, salt=_SALT).digest()
+    return int.from_bytes(digest, "big")
 
 
 def oklch(lightness: float, chroma: float, hue: float) -> str:
