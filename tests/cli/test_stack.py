@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reqprof.cli import stack
 from reqprof.cli.listing import cells
+from reqprof.view.stack import ARROW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,7 +144,7 @@ def test_lines_are_broken_before_arrows_where_they_would_be_too_long(
     frames: list[str], width: int
 ) -> None:
     lines = list(stack.wrapped(frames, width))
-    assert all(cells(line) <= width for line in lines if line.count(stack.ARROW) > 1)
+    assert all(cells(line) <= width for line in lines if line.count(ARROW) > 1)
     assert all(line.startswith("  -> ") for line in lines[1:])
     assert "".join([lines[0], *(line[1:] for line in lines[1:])]) == stack.line(frames)
     assert list(stack.wrapped(frames, None)) == [stack.line(frames)]

@@ -56,6 +56,16 @@ def test_the_tree_with_its_waits(reqprof: Reqprof, exact: Path) -> None:
         "100.0 %   251 ms  ~251 ms  1.00 ms        1  shop.checkout (/app/shop.py:31)\n"
         " 99.6 %   250 ms  ~250 ms   250 ms        2  ↓ waiting\n"
         "\n"
+        "Widest plateaus: most self time, and what led there\n"
+        "\n"
+        " #   share     self    calls  function\n"
+        " 1   0.4 %  1.00 ms        1  shop.checkout (/app/shop.py:31)\n"
+        "\n"
+        "Longest waits: what awaited, and what led there\n"
+        "\n"
+        " #   share   waited    times  function\n"
+        " 1  99.6 %   250 ms        2  shop.checkout (/app/shop.py:31)\n"
+        "\n"
         "~ is an estimate. All stacks are exact.\n"
     )
 

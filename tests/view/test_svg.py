@@ -208,11 +208,9 @@ def test_every_label_can_be_read(colors: str, time: str) -> None:
     tree.add_up()
     fills = colours(parse(render(tree, colors=colors, threshold=0)))[time]
     page, hatch = (PAGE.light, HATCH.light) if time == "day" else (PAGE.dark, HATCH.dark)
-    frames_fills = {
-        fill for name, fill in fills.items() if name.startswith(".p") and name != ".page"
-    }
-    assert len(frames_fills) > 5
-    for fill in frames_fills | {page, hatch}:
+    of_frames = {fill for name, fill in fills.items() if name.startswith(".p") and name != ".page"}
+    assert len(of_frames) > 5
+    for fill in of_frames | {page, hatch}:
         assert contrast(fill, fills["text"]) >= 4.5
     for heading in (".t", ".m"):
         assert contrast(page, fills[heading]) >= 4.5

@@ -5,26 +5,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from reqprof.cli.listing import ELLIPSIS, cells
-from reqprof.view.names import APP, STDLIB, package, place
+from reqprof.cli.listing import cells
+from reqprof.view.names import STDLIB, package, place
+from reqprof.view.stack import ARROW, ELLIPSIS, telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from reqprof.model import Function, Place
+    from reqprof.model import Place
 
     Stack = Sequence[Place]
     Teller = Callable[[Stack], list[str]]
     """Gives a text for each frame, outermost first."""
 
-ARROW = " -> "
 UNKNOWN = "(no Python frame)"
-
-_MOST = 8
-"""Frames that a person still reads as one stack."""
-
-_FOREIGN = 5
-"""Frames of a stack without own code, which may be an app that was installed as a package."""
 
 
 def teller(*, full_paths: bool) -> Teller:
@@ -46,7 +40,7 @@ def brief(stack: Stack) -> list[str]:
     here = os.path.join(os.getcwd(), "")  # noqa: PTH118, PTH109 - the separator at its end matters
     texts = []
     last, folder = None, ""
-    for at in _kept(stack):
+    for at in telling([(file, first, name) for file, first, name, _ in stack]):
         if last is not None and at > last + 1:
             texts.append(ELLIPSIS)
             folder = ""
@@ -71,22 +65,6 @@ def wrapped(frames: Sequence[str], width: int | None) -> Iterator[str]:
             longer = f" {ARROW}{frame}"
         text = longer
     yield text
-
-
-def _kept(stack: Stack) -> list[int]:
-    """Which frames tell most."""
-    end = len(stack) - 1
-    own = [at for at, (file, first, name, _) in enumerate(stack) if _is_own((file, first, name))]
-    while own and stack[own[0]][2] == "__call__":
-        del own[0]  # a middleware of the app's own, through which every request goes
-    if not own:
-        return list(range(len(stack)))[-_FOREIGN:]
-    kept = sorted({*own, min(own[-1] + 1, end), end})
-    return kept if len(kept) <= _MOST else [kept[0], *kept[1 - _MOST :]]
-
-
-def _is_own(function: Function) -> bool:
-    return package(function) == APP
 
 
 def _frame(frame: Place, here: str, folder: str) -> tuple[str, str]:

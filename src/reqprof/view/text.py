@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from reqprof.tree.compensate import is_costed, untraced
 from reqprof.tree.prune import prune
-from reqprof.view import names
+from reqprof.view import plateaus as widest
+from reqprof.view import words
 from reqprof.view.figures import count, percent, seconds
-from reqprof.view.fit import columns, cut, cut_left
+from reqprof.view.fit import columns, cut_left
 from reqprof.view.layout import order
 from reqprof.view.trust import EXACT, trust
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _HEAD = f"{'share':>7} {'total':>8} {{}}{'self':>8} {'calls':>8}  function"
 _UNTRACED = f"{'untraced':>8} "
 _NARROWEST = 30  # columns for guides and name, however narrow the terminal
-_SHORTEST = 10  # columns of a place that was cut, fewer tell nothing
 
 
 def render(
@@ -31,14 +31,16 @@ def render(
     max_depth: int = 60,
     max_frames: int = 400,
     width: int = 100,
+    plateaus: int = 5,
 ) -> str:
     """The tree in lines of at most ``width`` columns: share, total, self, calls and function.
 
     Frames below ``threshold`` percent of the whole are added up in a line ``…``. A frame's only
     callee stands below it without indentation, marked with an arrow; where there are more, they
     branch off. Calls and times that are estimates have a ``~``; so has what the total would have
-    been without tracing, where that is known. The first line gives the totals, the last how far
-    the stacks can be trusted.
+    been without tracing, where that is known. Below the tree are so many ``plateaus``, 0 for none,
+    and the longest waits. The first line gives the totals, the last how far the stacks can be
+    trusted.
     """
     smallest = tree.total * threshold / 100
     shown = prune(tree, min_total=smallest, max_frames=max_frames, max_depth=max_depth)
@@ -47,6 +49,7 @@ def render(
     for node, guides in _branches(shown, smallest):
         figures = _figures(node, tree.total, without)
         lines.append(_line(figures, node, guides, width))
+    lines += widest.lines(tree, plateaus, width)
     lines += ["", *_closing(tree, width, marks=without is not None)]
     return "\n".join(lines) + "\n"
 
@@ -110,11 +113,4 @@ def _line(figures: str, node: Node, guides: str, width: int) -> str:
 
 
 def _named(node: Node, room: int) -> str:
-    """The function and as much of its place, from the right, as there is room for."""
-    if node.is_rest:
-        return "… smaller frames"
-    name, place = names.label(node.function), names.place(node.function)
-    left = room - columns(name) - 3
-    if place and left >= min(_SHORTEST, columns(place)):
-        return f"{name} ({cut_left(place, left)})"
-    return cut(name, room)
+    return "… smaller frames" if node.is_rest else words.with_place(node.function, room)

@@ -1,4 +1,4 @@
-"""What a picture says in words: of itself as a whole, and of each frame."""
+"""What a view says in words: of itself as a whole, and of each frame."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from reqprof.tree.node import ROOT
 from reqprof.view import names
 from reqprof.view.figures import count, percent, seconds
-from reqprof.view.fit import columns, cut
+from reqprof.view.fit import columns, cut, cut_left
 from reqprof.view.trust import doubt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from reqprof.model import Function
     from reqprof.tree.node import Node
 
 _SHORTEST = 4  # characters of a name that was cut, fewer tell nothing
+_SHORTEST_PLACE = 10  # columns of a place that was cut
 _LONGEST = 300  # columns of a name or a place
 
 
@@ -60,3 +62,12 @@ def label(node: Node, room: float, total: float) -> str:
     if columns(full) <= room:
         return full
     return cut(name, room) if columns(name) <= room or room >= _SHORTEST else ""
+
+
+def with_place(function: Function, room: int) -> str:
+    """The function and as much of its place, from the right, as there is room for."""
+    name, place = names.label(function), names.place(function)
+    left = room - columns(name) - 3
+    if place and left >= min(_SHORTEST_PLACE, columns(place)):
+        return f"{name} ({cut_left(place, left)})"
+    return cut(name, room)
