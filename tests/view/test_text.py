@@ -160,6 +160,14 @@ def test_ways_that_read_the_same_are_one() -> None:
     ]
 
 
+def test_ways_that_hardly_count_are_only_counted() -> None:
+    tree = through((1.0, (F, EXECUTE)), (0.002, (G, EXECUTE)), (0.001, (H, EXECUTE)))
+    assert plateaus_of(tree)[-2:] == [
+        "             1.00 s  shop.f",
+        "            3.00 ms  2 more stacks",
+    ]
+
+
 def test_an_outermost_function_has_nothing_above_it() -> None:
     alone = plateaus_of(through((1.0, (F,))))
     assert alone[-1] == " 1 100.0 %   1.00 s        1  shop.f (/srv/shop.py:1)"

@@ -20,6 +20,7 @@ _ROOM_FOR_FIGURES = 30
 _ROOM_FOR_TIME = 21
 _NARROWEST = 30  # columns for a function or a stack, however narrow the terminal
 _NARROWEST_SHARE = 0.0005  # what is not written as 0.0 %
+_NARROWEST_WAY = 0.01  # of its plateau
 _MOST_WAYS = 3
 _MOST_STACKS = 50  # of a plateau, in which ways to it are looked for
 
@@ -73,7 +74,8 @@ def _ways(plateau: Plateau, room: int) -> Iterator[str]:
     for one in plateau.stacks:
         found.setdefault(tuple(stack.callers(one.functions)), []).append(one)
     times = {way: sum(one.self_time for one in stacks) for way, stacks in found.items()}
-    ways = sorted(times, key=lambda way: (-times[way], way))[:_MOST_WAYS]
+    wide = [way for way, time in times.items() if time >= _NARROWEST_WAY * plateau.self_time]
+    ways = sorted(wide, key=lambda way: (-times[way], way))[:_MOST_WAYS]
     further = len(plateau.stacks) + plateau.further - sum(len(found[way]) for way in ways)
     if ways == [()] and not further:
         return
