@@ -43,7 +43,7 @@ def render(
 ) -> str:
     """The tree as an SVG document, the root at the bottom; recursion is merged.
 
-    ``notes`` are lines of plain facts under the title. ``width``, ``row_height`` and
+    ``notes`` are lines of plain facts under the title, 50 at most. ``width``, ``row_height`` and
     ``font_size`` are pixels; a row is as high as the font needs if nothing else is said.
     ``threshold`` is the percentage of the whole below which frames are merged, by default what is
     narrower than a third of a pixel. ``inverted`` has the root at the top, an icicle, as
