@@ -10,6 +10,7 @@ import click
 
 from reqprof.errors import UsageError
 from reqprof.view import FORMATS
+from reqprof.view.scheme import SCHEMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +66,7 @@ OPTIONS = (
     _switch("--inverted", "An icicle: the root above, what it called below."),
     click.option(
         "--colors",
-        type=click.Choice(["package", "hash", "self"]),
+        type=click.Choice(SCHEMES),
         help="Of an SVG: by package, by name, or by self time.  [default: package]",
     ),
     _switch("--source", "Put the code of the top functions into the HTML, as it is on this disk."),

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from reqprof.tree.compensate import is_costed
 from reqprof.tree.prune import prune
 from reqprof.view import names
+from reqprof.view.colour import HEAT, INK, heat
 from reqprof.view.columns import Functions, columns
+from reqprof.view.drawing import HATCH, PAGE
 from reqprof.view.source import sources
 from reqprof.view.trust import trust
 
@@ -36,6 +38,8 @@ _SCRIPTS = (
     "controls",
     "main",
 )
+
+_SHADES = {"page": PAGE, "ink": INK, "hatch": HATCH}
 
 # So many are read and drawn in a quarter of a second.
 _MOST_FRAMES = 100_000
@@ -74,6 +78,8 @@ def render(
         "subjects": subjects,
         "functions": functions.columns(),
         "packages": functions.package_list(),
+        "shades": {name: shade._asdict() for name, shade in _SHADES.items()},
+        "heat": [{"share": share, **heat(share)._asdict()} for share in HEAT],
         "costed": is_costed(tree),
         "icicle": inverted,
         "source": sources(tree, functions.numbers) if source else {},

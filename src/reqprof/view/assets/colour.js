@@ -1,18 +1,12 @@
 // The fill of each frame, on a light page and on a dark one, and the legend that explains it.
 
-const HEAT = {
-  light: ["#fff3d6", "#ffe3b0", "#ffcf87", "#ffb867", "#ff9c55", "#f97f4f"],
-  dark: ["#33302a", "#463a26", "#5f4520", "#7a4d1c", "#95521c", "#a9501f"],
-};
+const { page: PAGE, ink: INK, hatch: HATCH } = PROFILE.shades;
 const CERTAINTY = {
   light: { exact: "#bfe3c4", partly: "#f3e3a8", guessed: "#f6c79f" },
   dark: { exact: "#27543a", partly: "#5a4f1e", guessed: "#6b4018" },
 };
 const MATCH = { light: "#d9a3f5", dark: "#6f2f99" };
 const DULL = { light: "#ececf0", dark: "#2b2b31" };
-const INK = { light: "#1b1b1f", dark: "#f2f2f4" };
-const HATCH = { light: "#b9b9c2", dark: "#5a5a64" };
-const PAGE = { light: "#ffffff", dark: "#18181b" };
 
 const isDarkSystem = matchMedia("(prefers-color-scheme: dark)");
 
@@ -30,10 +24,8 @@ function doubt(tree, i) {
 function painter(scheme, shade, tree) {
   // A function from a frame to its fill.
   if (scheme === "self") {
-    const steps = HEAT[shade].length;
-    let most = 1;
-    for (let i = 1; i < tree.size; i++) most = Math.max(most, tree.self[i]);
-    return (i) => HEAT[shade][Math.min(steps - 1, Math.floor(steps * Math.sqrt(tree.self[i] / most)))];
+    const whole = tree.total[0] || 1;
+    return (i) => PROFILE.heat.findLast(({ share }, k) => !k || tree.self[i] >= share * whole)[shade];
   }
   if (scheme === "exactness") {
     const colours = CERTAINTY[shade];
@@ -49,7 +41,7 @@ function painter(scheme, shade, tree) {
 function legendOf(scheme, shade, sums) {
   // Pairs of a name and a fill.
   if (scheme === "self") {
-    return [["little self time", HEAT[shade][0]], ["some", HEAT[shade][2]], ["much", HEAT[shade][5]]];
+    return PROFILE.heat.map((one) => [`self time from ${100 * one.share} %`, one[shade]]);
   }
   if (scheme === "exactness") {
     const { exact, partly, guessed } = CERTAINTY[shade];

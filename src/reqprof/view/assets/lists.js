@@ -4,25 +4,23 @@ const ROWS = 100;
 const PLATEAUS = 10;
 const STACKS = 3;
 
-function showPlateaus(list, view) {
+function showPlateaus(list, view, waits) {
   const { simple, whole } = view;
-  list.replaceChildren();
-  for (const { fn, waits, ns, frames } of plateausOf(simple, PLATEAUS)) {
+  const found = plateausOf(simple, waits, PLATEAUS);
+  list.parentElement.hidden = waits && !found.length;
+  list.replaceChildren(...found.map(({ fn, ns, frames }) => {
     const bar = element("div", { class: "bar" });
     bar.style.width = `${100 * ns / (whole || 1)}%`;
-    const item = element(
+    const more = frames.length - STACKS;
+    return element(
       "li", {},
       link(FN[fn].label, () => view.go({ mode: "sandwich", fn })), " ",
-      element("span", { class: "share" }, `${waits ? "waiting " : ""}${percent(ns, whole)}, ${seconds(ns)}`),
+      element("span", { class: "share" }, `${percent(ns, whole)}, ${seconds(ns)}`),
       bar,
+      ...frames.slice(0, STACKS).map((i) => stackLine(view, i, waits)),
+      more > 0 ? element("div", { class: "stack" }, `and ${count(more)} more stack${more > 1 ? "s" : ""}`) : "",
     );
-    for (const i of frames.slice(0, STACKS)) item.append(stackLine(view, i, waits));
-    if (frames.length > STACKS) {
-      const more = frames.length - STACKS;
-      item.append(element("div", { class: "stack" }, `and ${count(more)} more stack${more > 1 ? "s" : ""}`));
-    }
-    list.append(item);
-  }
+  }));
 }
 
 function stackLine(view, i, waits) {

@@ -74,7 +74,10 @@ class View {
   }
 
   showLists() {
-    if (this.isFresh) showPlateaus(find("plateaus"), this);
+    if (this.isFresh) {
+      showPlateaus(find("plateaus"), this, false);
+      showPlateaus(find("waits"), this, true);
+    }
     this.isFresh = false;
     this.table.show();
   }

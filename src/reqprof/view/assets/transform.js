@@ -158,17 +158,14 @@ function byFunction(tree) {
   return { self, total, calls, guessed, frames, exact };
 }
 
-function plateausOf(tree, count) {
-  // The functions with the most self time, each with the frames where it is, most first. A wait
-  // counts for what awaited, apart from the work it did.
+function plateausOf(tree, waits, count) {
+  // The functions with the most self time, or those that waited most, each with the frames where.
   const found = new Map();
   for (let i = 1; i < tree.size; i++) {
-    if (!(tree.self[i] > 0) || !isFunction(tree.fn[i])) continue;
-    const waits = isWait(tree.fn[i]);
-    const fn = waits ? tree.fn[tree.parent[i]] : tree.fn[i];
-    const key = waits ? `waiting ${fn}` : fn;
-    if (!found.has(key)) found.set(key, { fn, waits, ns: 0, frames: [] });
-    const one = found.get(key);
+    if (!(tree.self[i] > 0) || !isFunction(tree.fn[i]) || isWait(tree.fn[i]) !== waits) continue;
+    const fn = tree.fn[waits ? tree.parent[i] : i];
+    if (!found.has(fn)) found.set(fn, { fn, ns: 0, frames: [] });
+    const one = found.get(fn);
     one.ns += tree.self[i];
     one.frames.push(i);
   }
