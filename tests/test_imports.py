@@ -35,7 +35,7 @@ def test_importing_the_root_loads_nothing_else() -> None:
     assert loaded_by("import reqprof") <= {"reqprof", "__future__"}
 
 
-@pytest.mark.parametrize("door", ["wsgi", "asgi", "launch"])
+@pytest.mark.parametrize("door", ["wsgi", "asgi", "launch", "program"])
 def test_a_door_loads_nothing_third_party_and_nothing_of_the_reading_half(door: str) -> None:
     """The interpreter runs without site-packages, so a third-party import would fail anyway."""
     modules = loaded_by(f"import reqprof.{door}")
@@ -79,9 +79,9 @@ LEVELS = {
     "view": 3,
     "wsgi": 4, "asgi": 4, "cli": 4,
     "interface": 5,
-    "launch": 6,
+    "launch": 6, "program": 6, "pytest": 6,
 }  # fmt: skip
-LEFT = {"wsgi", "asgi", "launch", "interface", "record"}
+LEFT = {"wsgi", "asgi", "launch", "interface", "program", "pytest", "record"}
 RIGHT = {"cli", "view", "tree"}
 
 

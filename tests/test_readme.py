@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
+import reqprof.pytest as plugin
 from reqprof.cli import COMMANDS, main
 from reqprof.record.options import Options
 
@@ -34,6 +35,7 @@ def test_every_command_is_in_it(name: str) -> None:
 
 def test_every_option_of_the_command_it_names_exists() -> None:
     known = {name for command in commands().values() for p in command.params for name in p.opts}
+    known |= set(re.findall(r'"(--reqprof-[a-z]+)"', Path(plugin.__file__).read_text()))
     section = README.split("## The command")[1].split("## The files")[0]
     assert set(re.findall(r"--[a-z][a-z-]+", section)) <= known
 
