@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -10,18 +11,23 @@ from hypothesis import strategies as st
 
 from reqprof.tree.build import build
 from reqprof.tree.node import ROOT, Node
-from reqprof.view.folded import apportion, render
+from reqprof.view.folded import apportion, nanoseconds, render
 from tests.tree.oracle import Event, truth
 from tests.tree.strategies import TRACES
 from tests.tree.tables import NAMES, deep, load, wide
+from tests.view.strategies import ANYTHING, odd
+
+if TYPE_CHECKING:
+    from reqprof.model import Stats
 
 LINE = re.compile(r"[^;\n]+(;[^;\n]+)* [1-9][0-9]*")
+TWO_COUNTS = re.compile(r".*\s\d+(\.\d*)?\s\d+", re.ASCII)
 
 
 def total(folded: str) -> int:
     """The sum of the counts, each line checked."""
     lines = folded.splitlines()
-    assert all(LINE.fullmatch(line) for line in lines)
+    assert all(LINE.fullmatch(line) and not TWO_COUNTS.fullmatch(line) for line in lines)
     return sum(int(line.rpartition(" ")[2]) for line in lines)
 
 
@@ -41,10 +47,33 @@ def test_any_calls_keep_their_time(trace: list[Event]) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.text(st.characters(exclude_categories=()), max_size=12))
+@given(ANYTHING)
 def test_names_cannot_break_the_grammar(name: str) -> None:
     tree = build({(name, 1, name): (1, 1, 1.0, 1.0, {}), ("~", 0, name): (1, 1, 1.0, 1.0, {})})
     assert total(render(tree)) == 2_000_000
+
+
+def test_odd_names_keep_their_time() -> None:
+    assert total(render(build(odd()))) == round(build(odd()).total * 1e6)
+
+
+@given(st.lists(st.floats(0, 1e4), max_size=20))
+def test_nanoseconds_add_up(times: list[float]) -> None:
+    exact = [time * 1e9 for time in times]
+    counts = nanoseconds(times)
+    assert sum(counts) == round(sum(exact))
+    assert all(abs(number - time) <= 1 for number, time in zip(counts, exact, strict=True))
+
+
+def test_a_name_that_ends_in_a_number_is_no_count() -> None:
+    """flamegraph.pl would take it for the count to compare with."""
+    stats: Stats = {("~", 0, name): (1, 1, 1.0, 1.0, {}) for name in ("a 1", "b 2.5", "c 3 ", "4")}
+    assert render(build(stats)).splitlines() == [
+        "4 1000000",
+        "a_1 1000000",
+        "b_2.5 1000000",
+        "c 3  1000000",
+    ]
 
 
 def test_stacks_read_from_the_root() -> None:

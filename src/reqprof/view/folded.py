@@ -6,18 +6,26 @@ here can say that stacks are reconstructed.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reqprof.tree.prune import prune
 from reqprof.view import names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reqprof.model import Function
     from reqprof.tree.node import Node
 
 # Every line repeats its whole stack, so the size grows with frames times depth.
 _MOST_FRAMES = 20_000
 _DEEPEST = 400
+
+LONGEST = 1e9
+"""Seconds, 31 years: a broken file may hold times of which no number of nanoseconds can be made."""
+
+_COUNT = re.compile(r" (?=[0-9]+(\.[0-9]*)?$)")
 
 
 def render(
@@ -50,12 +58,19 @@ def _stacks(tree: Node) -> tuple[list[str], list[float]]:
 
 
 def _name(function: Function) -> str:
-    """The function as a folded frame: neither a separator nor a line end in it."""
+    """The function as a folded frame: neither a separator nor a line end in it, nor a count."""
     place = names.place(function)
     name = names.label(function)
     if place and function[0] != "~":
         name += f" ({place})"
-    return name.replace(";", ":")
+    # flamegraph.pl takes two numbers at the end of a line for two counts to compare.
+    return _COUNT.sub("_", name.replace(";", ":"))
+
+
+def nanoseconds(times: Sequence[float]) -> list[int]:
+    """The times, in seconds, as whole nanoseconds that add up to the rounded sum of all."""
+    exact = [min(time, LONGEST) * 1e9 for time in times]
+    return apportion(exact, round(sum(exact)))
 
 
 def apportion(values: list[float], whole: int) -> list[int]:
