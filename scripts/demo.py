@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
 OUT = ROOT / "demo"
+EXAMPLE_NAMES = ("flask_app", "starlette_app")
 REQUESTS, CLIENTS = 240, 8
 STARTS_WITHIN = 30.0  # seconds
 
@@ -77,7 +78,8 @@ def show(example: str, variable: str, command: list[str]) -> None:
     folder = profiles.relative_to(ROOT)
     run("reqprof", "slowest", folder, "-n", "10")
     run("reqprof", "slowest", folder, "--by", "route")
-    run("reqprof", "merge", folder, "--svg", "-o", f"{folder}.svg")
+    for form in ("svg", "html"):
+        run("reqprof", "merge", folder, f"--{form}", "-o", f"{folder}.{form}")
 
 
 def main() -> None:
@@ -87,7 +89,8 @@ def main() -> None:
     gunicorn = ["gunicorn", "--bind", "fd://{fd}", "--worker-class", "gthread"]
     show("flask_app", "SHOP_PROFILES", [*gunicorn, "--threads", "8", "flask_app.shop:app"])
     show("starlette_app", "TRAMS_PROFILES", ["uvicorn", "--fd", "{fd}", "starlette_app.trams:app"])
-    print("\nThe pictures:", *(f"demo/{name}.svg" for name in ("flask_app", "starlette_app")))
+    print("\nThe pictures, to look at:", *(f"demo/{name}.svg" for name in EXAMPLE_NAMES))
+    print("And to explore, in a browser:", *(f"demo/{name}.html" for name in EXAMPLE_NAMES))
 
 
 if __name__ == "__main__":

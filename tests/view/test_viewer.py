@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Open = Callable[..., Page]
 
 ROW = 18  # pixels of a frame
-AXE = PROJECT / ".venv" / "node" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = PROJECT / ".venv" / "consumers" / "node_modules" / "axe-core" / "axe.min.js"
 
 WSGI: Function = ("/v/lib/python3.11/site-packages/flask/app.py", 1500, "wsgi_app")
 SEARCH: Function = ("/srv/shop/views.py", 12, "search")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reqprof import view
@@ -20,7 +21,7 @@ from reqprof.view import flameprof
 from reqprof.view.trust import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from reqprof.model import Profile, Request, Stats
     from reqprof.tree.node import Node
@@ -75,8 +76,8 @@ class Pen:
                 by = f" by {self.renderer}" if self.renderer != "reqprof" else ""
                 raise UsageError(f"--{name.replace('_', '-')} means nothing to {self.form}{by}")
 
-    def many(self, profiles: Iterable[Profile], caption: Caption) -> str | bytes:
-        """All profiles added up."""
+    def many(self, profiles: Iterable[Profile], caption: Caption, count: int = 1) -> str | bytes:
+        """All profiles added up, of which there are about ``count``."""
         if self.renderer == "flameprof":
             return self._flameprof(combine(profile.stats for profile in profiles))
         made_of = view.FORMATS[self.form].made_of
@@ -84,7 +85,7 @@ class Pen:
             return self._table(combine(profile.stats for profile in profiles), caption)
         if made_of == "requests":
             requests = ((profile.request, self._tree(profile)) for profile in profiles)
-            return self._render(requests, comments=lambda: self._said(*caption()))
+            return self._render(requests, comments=partial(_lines, caption), count=count)
         if made_of == "trees":
             return self._forest(profiles, caption)
         # A tree for each request, then the sum: merged edges lose which caller meant which callee.
@@ -148,10 +149,6 @@ class Pen:
     def _notes(self, notes: list[str]) -> list[str]:
         return [*notes, UNTRACED] if self.options.get("untraced") else notes
 
-    def _said(self, title: str, notes: list[str]) -> Iterator[str]:
-        yield title
-        yield from notes
-
     def _tree(self, profile: Profile) -> Node:
         try:
             return tree_of(profile, with_waits=not self.options.get("no_waits"))
@@ -169,6 +166,11 @@ class Pen:
     def _flameprof(self, stats: Stats) -> str:
         form = "log" if self.form == "folded" else self.form
         return flameprof.render(stats, format=form, **self.options)  # type: ignore[arg-type]
+
+
+def _lines(caption: Caption) -> list[str]:
+    title, notes = caption()
+    return [title, *notes]
 
 
 def _route(facts: Request | None) -> str:

@@ -76,7 +76,8 @@ def command(
     if singly and goal.path is not None:
         failed = _draw_each(tally.watch(profiles), goal.path, pen, caption)
     else:
-        output.deliver(pen.many(tally.watch(profiles), caption), goal.path)
+        drawn = pen.many(tally.watch(profiles), caption, len(chosen))
+        output.deliver(drawn, goal.path)
         failed = 0
         if goal.path is not None:
             output.wrote(goal.path, tally.summary())

@@ -15,6 +15,7 @@ from reqprof.tree.node import ROOT, Node
 from reqprof.tree.prune import prune
 from reqprof.view import names
 from reqprof.view.folded import apportion, nanoseconds
+from reqprof.view.protobuf import field, number, varint
 from reqprof.view.trust import trust
 
 if TYPE_CHECKING:
@@ -165,19 +166,19 @@ class _Writer:
         for kind, unit in (("calls", "count"), ("time", "nanoseconds")):
             self._message(
                 _Profile.SAMPLE_TYPE,
-                _number(_ValueType.TYPE, self._name(kind)),
-                _number(_ValueType.UNIT, self._name(unit)),
+                number(_ValueType.TYPE, self._name(kind)),
+                number(_ValueType.UNIT, self._name(unit)),
             )
         self._message(
             _Profile.MAPPING,
-            _number(_Mapping.ID, 1),
-            _number(_Mapping.FILE, self._name(_PROGRAM)),
+            number(_Mapping.ID, 1),
+            number(_Mapping.FILE, self._name(_PROGRAM)),
             *(
-                _number(has, 1)
+                number(has, 1)
                 for has in (_Mapping.HAS_FUNCTIONS, _Mapping.HAS_FILES, _Mapping.HAS_LINES)
             ),
         )
-        self._stream.write(_number(_Profile.DEFAULT_SAMPLE_TYPE, self._name("time")))
+        self._stream.write(number(_Profile.DEFAULT_SAMPLE_TYPE, self._name("time")))
 
     def samples(self, tree: Node, labels: bytes) -> None:
         """Write the frames of one request that were called or took time."""
@@ -192,10 +193,10 @@ class _Writer:
                 stacks[depth:] = [self._location(node.function) + stacks[depth - 1]]
             if count or time:
                 stack = stacks[depth] or self._location(node.function)
-                values = _varint(count) + _varint(time)
-                out += _field(
+                values = varint(count) + varint(time)
+                out += field(
                     _Profile.SAMPLE,
-                    _field(_Sample.LOCATION, stack) + _field(_Sample.VALUE, values) + labels,
+                    field(_Sample.LOCATION, stack) + field(_Sample.VALUE, values) + labels,
                 )
             self.merged = self.merged or node.is_rest
         self._stream.write(out)
@@ -204,47 +205,47 @@ class _Writer:
         """The labels of a request as fields of a sample; what is not known has none."""
         for key, value in (("route", request.route), ("method", request.method)):
             if value:
-                yield self._label(key, _number(_Label.STRING, self._name(value)))
+                yield self._label(key, number(_Label.STRING, self._name(value)))
         if request.status is not None:
-            yield self._label("status", _number(_Label.NUMBER, request.status))
+            yield self._label("status", number(_Label.NUMBER, request.status))
         # An id does not come again, so it need not be remembered.
-        yield self._label("request", _number(_Label.STRING, self._string(request.id)))
+        yield self._label("request", number(_Label.STRING, self._string(request.id)))
 
     def finish(self, seen: _Seen, comments: Iterable[str]) -> bytes:
         """Write what is said of the whole; gives the file."""
         for comment in comments:
-            self._stream.write(_number(_Profile.COMMENT, self._string(comment)))
+            self._stream.write(number(_Profile.COMMENT, self._string(comment)))
         if seen.start < inf:
             start, end = (round(min(moment, _LAST) * 1e9) for moment in (seen.start, seen.end))
-            self._stream.write(_number(_Profile.TIME, start))
-            self._stream.write(_number(_Profile.DURATION, end - start))
+            self._stream.write(number(_Profile.TIME, start))
+            self._stream.write(number(_Profile.DURATION, end - start))
         self._stream.close()
         return self._bytes.getvalue()
 
     def _label(self, key: str, value: bytes) -> bytes:
-        return _field(_Sample.LABEL, _number(_Label.KEY, self._name(key)) + value)
+        return field(_Sample.LABEL, number(_Label.KEY, self._name(key)) + value)
 
     def _location(self, function: Function) -> bytes:
         """The number of a function and of the one location in it, as a sample's stack has it."""
         if function in self._locations:
             return self._locations[function]
-        number = len(self._locations) + 1
-        self._locations[function] = _varint(number)
+        place = len(self._locations) + 1
+        self._locations[function] = varint(place)
         file, first, _ = function
         line = max(0, first)
         # Without a system name: pprof takes names that equal it for mangled C++ and cuts <...>.
         self._message(
             _Profile.FUNCTION,
-            _number(_Function.ID, number),
-            _number(_Function.NAME, self._name(names.label(function))),
-            _number(_Function.FILE, self._name("" if file == "~" else file)),
-            _number(_Function.START, line),
+            number(_Function.ID, place),
+            number(_Function.NAME, self._name(names.label(function))),
+            number(_Function.FILE, self._name("" if file == "~" else file)),
+            number(_Function.START, line),
         )
         self._message(
             _Profile.LOCATION,
-            _number(_Location.ID, number),
-            _number(_Location.MAPPING, 1),
-            _field(_Location.LINE, _number(_Line.FUNCTION, number) + _number(_Line.LINE, line)),
+            number(_Location.ID, place),
+            number(_Location.MAPPING, 1),
+            field(_Location.LINE, number(_Line.FUNCTION, place) + number(_Line.LINE, line)),
         )
         return self._locations[function]
 
@@ -255,35 +256,9 @@ class _Writer:
         return self._known[text]
 
     def _string(self, text: str) -> int:
-        self._stream.write(_field(_Profile.STRING, names.clean(text).encode()))
+        self._stream.write(field(_Profile.STRING, names.clean(text).encode()))
         self._strings += 1
         return self._strings - 1
 
-    def _message(self, field: int, *parts: bytes) -> None:
-        self._stream.write(_field(field, b"".join(parts)))
-
-
-_LARGEST = 2**63 - 1  # what a reader has room for; a broken file may hold more
-_BYTES = [bytes((number,)) for number in range(0x80)]
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first, the top bit set in all but the last."""
-    if 0 <= number <= 0x7F:
-        return _BYTES[number]
-    number = max(0, min(number, _LARGEST))
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _field(field: int, data: bytes) -> bytes:
-    """A field that is a string, a message or packed numbers."""
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
+    def _message(self, key: int, *parts: bytes) -> None:
+        self._stream.write(field(key, b"".join(parts)))
