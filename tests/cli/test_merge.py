@@ -241,6 +241,7 @@ def test_a_picture_says_what_it_is_of(reqprof: Reqprof, tmp_path: Path) -> None:
         ),
         (["--each"], "--each makes many files: give it a folder with -o FOLDER"),
         (["--each", "--prof", "-o", "f"], "drop --prof"),
+        (["--each", "-o", "out.html"], "out.html is the name of one file; --each needs a folder"),
         (["-o", "profiles/all.prof"], "would lie among the profiles"),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reqprof.model import Request
 from reqprof.tree.build import build
-from reqprof.tree.forest import SLOWEST, Forest
+from reqprof.tree.forest import OTHERS, SLOWEST, Forest
 from reqprof.tree.merge import merge
 from reqprof.tree.node import ROOT, Node
 from tests.tree.oracle import truth
@@ -58,8 +58,17 @@ def test_the_slowest_come_first_and_of_equals_the_earliest(durations: list[int])
     assert all(found.total == one.duration for one, found in forest.slowest())
 
 
-def test_profiles_without_facts_are_in_the_whole_alone() -> None:
+def test_profiles_without_facts_are_no_slow_requests() -> None:
     forest = Forest()
     forest.plant(tree(3.0), None, "profiles of other tools")
-    assert forest.whole.total == 3.0
+    assert forest.whole.total == forest.routes["profiles of other tools"].total == 3.0
     assert forest.slowest() == []
+
+
+def test_endless_routes_are_added_up() -> None:
+    forest = Forest()
+    for number in range(500):
+        forest.plant(tree(1.0), None, f"/{number}")
+    assert len(forest.routes) == 201
+    assert forest.routes[OTHERS].total == 300.0
+    assert sum(one.total for one in forest.routes.values()) == forest.whole.total

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from reqprof.tree.build import build
 from reqprof.tree.node import ROOT, Node
-from reqprof.view.folded import apportion, nanoseconds, render
+from reqprof.view.folded import render
 from tests.tree.oracle import Event, truth
 from tests.tree.strategies import TRACES
 from tests.tree.tables import NAMES, deep, load, wide
@@ -57,14 +56,6 @@ def test_odd_names_keep_their_time() -> None:
     assert total(render(build(odd()))) == round(build(odd()).total * 1e6)
 
 
-@given(st.lists(st.floats(0, 1e4), max_size=20))
-def test_nanoseconds_add_up(times: list[float]) -> None:
-    exact = [time * 1e9 for time in times]
-    counts = nanoseconds(times)
-    assert sum(counts) == round(sum(exact))
-    assert all(abs(number - time) <= 1 for number, time in zip(counts, exact, strict=True))
-
-
 def test_a_name_that_ends_in_a_number_is_no_count() -> None:
     """flamegraph.pl would take it for the count to compare with."""
     stats: Stats = {("~", 0, name): (1, 1, 1.0, 1.0, {}) for name in ("a 1", "b 2.5", "c 3 ", "4")}
@@ -92,11 +83,3 @@ def test_large_trees_are_cut() -> None:
 
 def test_time_of_the_root_itself_is_kept() -> None:
     assert render(Node(ROOT, 0, 1.0, 1.0)) == "all 1000000\n"
-
-
-@given(st.lists(st.floats(0, 1e6), max_size=20))
-def test_apportion_rounds_each_to_a_neighbour(values: list[float]) -> None:
-    whole = round(sum(values))
-    counts = apportion(values, whole)
-    assert sum(counts) == whole
-    assert all(abs(number - value) <= 1 for number, value in zip(counts, values, strict=True))

@@ -22,6 +22,8 @@ from tests.tree.tables import NAMES, deep, function, load, wide
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from reqprof.model import Function
+
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=12)
 
 
@@ -194,6 +196,36 @@ def test_source_is_there_only_when_it_is_asked_for(tmp_path: Path) -> None:
     assert data_of(render(tree))["source"] == {}
     lines = ["def search(text):", "    return text  # <b>"]
     assert data_of(render(tree, source=True))["source"] == {"1": {"first": 4, "lines": lines}}
+
+
+def test_source_of_methods_and_lambdas_begins_with_their_decorators(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(
+        "class Shop:\n    @staticmethod\n    async def search():\n        return 1\n\n"
+        "    key = lambda self: (\n        1)\n"
+    )
+    found = sourced((str(file), 2, "search"), (str(file), 6, "<lambda>"))
+    assert found == {
+        "search": ["    @staticmethod", "    async def search():", "        return 1"],
+        "<lambda>": ["    key = lambda self: (", "        1)"],
+    }
+
+
+def sourced(*functions: Function) -> dict[str, list[str]]:
+    """The lines in the page by function."""
+    tree = Node(ROOT, 3, 0.0, 2.0, True, {f: Node(f, 3, 2.0, 2.0) for f in functions})
+    found = data_of(render(tree, source=True))
+    names = found["functions"]["short"]
+    return {names[int(number)]: each["lines"] for number, each in found["source"].items()}
+
+
+def test_code_that_is_no_such_function_stays_out(tmp_path: Path) -> None:
+    """A file that has changed since, and one that a hostile profile names."""
+    file = tmp_path / "settings.py"
+    file.write_text("SECRET = 'hunter2'\n\n\ndef other():\n    pass\n")
+    for first, name in ((1, "innocent"), (1, "<module>"), (4, "wanted"), (3, "other"), (2, "")):
+        assert sourced((str(file), first, name)) == {}
+    assert sourced((str(file), 4, "other")) == {"other": ["def other():", "    pass"]}
 
 
 @pytest.mark.parametrize("name", ["gone.py", "secret.txt", "folder.py", "binary.py", "late.py"])

@@ -54,8 +54,14 @@ def choose_folder(wish: Wish) -> Destination:
         raise UsageError("--each makes pictures, and the profiles are there already: drop --prof")
     if wish.out is None or wish.out == STDOUT:
         raise UsageError("--each makes many files: give it a folder with -o FOLDER")
-    if Path(wish.out).exists() and not Path(wish.out).is_dir():
+    path = Path(wish.out)
+    if path.exists() and not path.is_dir():
         raise UsageError(f"{wish.out} is a file; --each needs a folder")
+    if not path.exists() and any(path.name.endswith(one.extensions) for one in FORMATS.values()):
+        raise UsageError(
+            f"{wish.out} is the name of one file; --each needs a folder, and takes a format such as"
+            " --svg or --html"
+        )
     return Destination(form, Path(wish.out))
 
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 SLOWEST = 10
 
+OTHERS = "other routes"
+# Routes that no framework names are folded from paths, and there may be a new one each time.
+_MOST_ROUTES = 200
+
 
 class Forest:
     """Trees added up as they come; only those of the slowest requests are kept as they are."""
@@ -24,8 +28,13 @@ class Forest:
         self._count = 0
 
     def plant(self, tree: Node, request: Request | None, route: str) -> None:
-        """Add a request's tree, which belongs to this route; it must not change afterwards."""
+        """Add a request's tree, which belongs to this route; it must not change afterwards.
+
+        From the 201st route on they are added up as :data:`OTHERS`.
+        """
         add(self.whole, tree)
+        if route not in self.routes and len(self.routes) >= _MOST_ROUTES:
+            route = OTHERS
         add(self.routes.setdefault(route, Node(ROOT)), tree)
         if request is None:
             return

@@ -7,13 +7,12 @@ Specification", chapter 3 of Valgrind's technical documentation.
 from __future__ import annotations
 
 from collections import Counter
-from math import isfinite
 from typing import TYPE_CHECKING, TypeVar
 
 from reqprof import __version__
 from reqprof.store.stats import with_edges
 from reqprof.view import names
-from reqprof.view.folded import LONGEST
+from reqprof.view.whole import nanosecond
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +34,7 @@ def render(stats: Stats, *, title: str, notes: Sequence[str] = ()) -> str:
     function's time.
     """
     table = with_edges(stats)
-    total = sum(_nanoseconds(row[2]) for row in table.values())
+    total = sum(nanosecond(row[2]) for row in table.values())
     lines = [*_head(title, notes), f"summary: {total}", ""]
     functions = _functions(table)
     positions = _Positions(functions)
@@ -43,7 +42,7 @@ def render(stats: Stats, *, title: str, notes: Sequence[str] = ()) -> str:
     for function in functions:
         own = table[function][2] if function in table else 0.0
         lines += positions.caller(function)
-        lines.append(f"{_line(function)} {_nanoseconds(own)}")
+        lines.append(f"{_line(function)} {nanosecond(own)}")
         for callee, edge in called.get(function, ()):
             lines += _call(function, callee, edge, positions)
         lines.append("")
@@ -79,7 +78,7 @@ def _called(table: Stats) -> dict[Function, list[tuple[Function, Edge]]]:
 
 
 def _call(caller: Function, callee: Function, edge: Edge, to: _Positions) -> list[str]:
-    calls, spent = edge[0], _nanoseconds(edge[3])
+    calls, spent = edge[0], nanosecond(edge[3])
     if calls <= 0 and not spent:
         return []
     # A reader would take the line after calls=0 for the caller's own cost.
@@ -127,8 +126,3 @@ def _file(function: Function) -> str:
 
 def _line(function: Function) -> int:
     return max(0, function[1])
-
-
-def _nanoseconds(seconds: float) -> int:
-    """Clocks that ran backwards and NaN count as nothing, as in a tree."""
-    return round(min(seconds, LONGEST) * 1e9) if seconds > 0 and isfinite(seconds) else 0

@@ -20,6 +20,12 @@ class Shade(NamedTuple):
 INK = Shade("#1b1b1f", "#f2f2f4")
 """The text on every fill."""
 
+PAGE = Shade("#ffffff", "#18181b")
+"""What pictures are drawn on."""
+
+HATCH = Shade("#b9b9c2", "#5a5a64")
+"""The lines that fill what stands for several frames."""
+
 # The app's own code is what a reader looks for first, so no package gets a hue near its orange.
 _APP_HUE = 62.0
 _FIRST_HUE = 110.0

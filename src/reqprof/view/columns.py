@@ -8,6 +8,7 @@ from reqprof.tree.node import REST, ROOT, WAITING
 from reqprof.view import names
 from reqprof.view.colour import shade
 from reqprof.view.layout import order
+from reqprof.view.whole import nanosecond
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,10 +87,10 @@ def columns(tree: Node, functions: Functions) -> dict[str, list[float]]:
     for depth, node in _widest_first(tree):
         found["depth"].append(depth)
         found["fn"].append(functions.number(node.function))
-        found["self"].append(round(node.self_time * 1e9))
+        found["self"].append(nanosecond(node.self_time))
         found["calls"].append(node.calls if isinstance(node.calls, int) else round(node.calls, 2))
         found["doubt"].append(_doubt(node))
-        found["added"].append(round(node.overhead * 1e9))
+        found["added"].append(nanosecond(node.overhead))
     for name in ("doubt", "added"):
         if not any(found[name]):
             del found[name]

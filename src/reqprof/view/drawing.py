@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from reqprof.view import names
-from reqprof.view.colour import INK, Shade
+from reqprof.view.colour import HATCH, INK, PAGE, Shade
 from reqprof.view.fit import columns, cut
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _SMALL = 12
 _LINE = 17.0
 _INDENT = 3.0  # pixels between the edge of a frame and its label
 
-PAGE = Shade("#ffffff", "#18181b")
-HATCH = Shade("#b9b9c2", "#5a5a64")
 _TEXT = Shade("#1b1b1f", "#ececf0")
 _MUTED = Shade("#55555f", "#aeaeb8")
 

@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING
 
 from reqprof.tree.prune import prune
 from reqprof.view import names
+from reqprof.view.whole import apportion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from reqprof.model import Function
     from reqprof.tree.node import Node
 
 # Every line repeats its whole stack, so the size grows with frames times depth.
 _MOST_FRAMES = 20_000
 _DEEPEST = 400
-
-LONGEST = 1e9
-"""Seconds, 31 years: a broken file may hold times of which no number of nanoseconds can be made."""
 
 _COUNT = re.compile(r" (?=[0-9]+(\.[0-9]*)?$)")
 
@@ -65,22 +61,3 @@ def _name(function: Function) -> str:
         name += f" ({place})"
     # flamegraph.pl takes two numbers at the end of a line for two counts to compare.
     return _COUNT.sub("_", name.replace(";", ":"))
-
-
-def nanoseconds(times: Sequence[float]) -> list[int]:
-    """The times, in seconds, as whole nanoseconds that add up to the rounded sum of all."""
-    exact = [min(time, LONGEST) * 1e9 for time in times]
-    return apportion(exact, round(sum(exact)))
-
-
-def apportion(values: list[float], whole: int) -> list[int]:
-    """The values rounded down or up so that they add up to ``whole``, the largest parts up.
-
-    Hamilton's method; ``whole`` is the rounded sum of the values.
-    """
-    floors = [int(value) for value in values]
-    short = whole - sum(floors)
-    by_part = sorted(range(len(values)), key=lambda i: floors[i] - values[i])
-    for i in by_part[: max(0, short)]:
-        floors[i] += 1
-    return floors

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from reqprof.tree.compensate import is_costed
 from reqprof.tree.prune import prune
 from reqprof.view import names
-from reqprof.view.colour import HEAT, INK, heat
+from reqprof.view.colour import HATCH, HEAT, INK, PAGE, heat
 from reqprof.view.columns import Functions, columns
-from reqprof.view.drawing import HATCH, PAGE
 from reqprof.view.source import sources
 from reqprof.view.trust import trust
 
@@ -44,7 +43,6 @@ _SHADES = {"page": PAGE, "ink": INK, "hatch": HATCH}
 # So many are read and drawn in a quarter of a second.
 _MOST_FRAMES = 100_000
 _MOST_OF_PARTS = 100_000  # together
-_FEWEST_FRAMES = 500
 _SMALLEST = 5e-5  # of a tree's time
 _DEEPEST = 1000
 
@@ -99,7 +97,7 @@ def _subjects(
     ]
     yield "", "all requests" if parts else "everything", tree, _MOST_FRAMES
     for group, name, part in parts:
-        yield group, name, part, max(_FEWEST_FRAMES, _MOST_OF_PARTS // len(parts))
+        yield group, name, part, _MOST_OF_PARTS // len(parts)
 
 
 def _subject(

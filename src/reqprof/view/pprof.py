@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from reqprof.tree.node import ROOT, Node
 from reqprof.tree.prune import prune
 from reqprof.view import names
-from reqprof.view.folded import apportion, nanoseconds
 from reqprof.view.protobuf import field, number, varint
 from reqprof.view.trust import trust
+from reqprof.view.whole import apportion, nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -9,9 +9,9 @@ from reqprof import __version__
 from reqprof.tree.prune import prune
 from reqprof.view import names
 from reqprof.view.figures import percent
-from reqprof.view.folded import nanoseconds
 from reqprof.view.layout import order
 from reqprof.view.trust import trust
+from reqprof.view.whole import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
