@@ -89,16 +89,40 @@ class Returns:
         self.chances = {function: _chances(graph, function) for function in self.members}
         self.known: dict[frozenset[int], dict[int, float]] = {}
 
-    def given(self, path: frozenset[int]) -> dict[int, float] | None:
-        """The chance for each member, given those on the path; None once the effort is spent."""
+    def given(
+        self, path: frozenset[int], shorter: frozenset[int] = frozenset()
+    ) -> dict[int, float] | None:
+        """The chance for each member, given those on the path; None once the effort is spent.
+
+        From the answer for a ``shorter`` path, where it is known, the search is shorter, too.
+        """
         if path not in self.known:
             if self.effort <= 0:
                 return None
-            self.known[path] = self._solve(path)
+            self.known[path] = self._solve(path, self.known.get(shorter, {}))
         return self.known[path]
 
-    def _solve(self, path: frozenset[int]) -> dict[int, float]:
-        chance = {function: 1.0 if function in path else 0.0 for function in self.members}
+    def back(self, path: frozenset[int], function: int) -> dict[int, float] | None:
+        """The chance for each member to come to ``function`` before any function on the path.
+
+        None where it does not follow from what was solved before. To come to either is to come to
+        the path first, or to the function and from there to the path or not, hence with ``p`` for
+        the path alone: ``p[v] = either[v] - back[v] * (1 - p[function])``.
+        """
+        either = self.known.get(path | {function})
+        if not path or either is None:
+            return either
+        alone = self.known.get(path)
+        if alone is None or alone[function] > 1 - self._TOLERANCE * 10:
+            return None
+        stays = 1 - alone[function]
+        return {v: min(1.0, max(0.0, (e - alone[v]) / stays)) for v, e in either.items()}
+
+    def _solve(self, path: frozenset[int], least: dict[int, float]) -> dict[int, float]:
+        chance = {
+            function: 1.0 if function in path else least.get(function, 0.0)
+            for function in self.members
+        }
         order = [function for function in self.members if function not in path]
         for _ in range(self._SWEEPS):
             change = self._sweep(chance, order)

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
 from reqprof.tree.cycles import Returns
-from reqprof.tree.shares import Row, Shares
+from reqprof.tree.shares import Row, Shares, Way
 
 if TYPE_CHECKING:
     from reqprof.tree.graph import Graph
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # solved anew only for those wider than the second.
 _SMALLEST = 5e-5
 _SOLVED = 0.01
+# Of the time in a cycle at least this share leaves it, however little is seen to.
+_LEAVES = 0.02
 # Functions looked at in all sweeps of one graph, some seconds of work at the very worst.
 _EFFORT = 2_000_000
 # The roots may miss the sum of self times by this share, and stacks still be called exact.
@@ -98,20 +100,69 @@ class Growth:
         home = graph.component[function]
         before = self._cycle_of_parent(frame, home)
         cycle = self._enter(before, frame, function) if self._may_expand(frame) else before
+        self._cycle[frame] = cycle
+        way = self._with_returns(self._shares.way(self.edge[frame]), function, before.path)
         row: Row = []
         for e in graph.out[function]:
             callee = graph.callee[e]
+            weight = way.row.get(e, 0.0)
             if callee == function or callee in cycle.path:
                 continue
-            weight = graph.edge_total[e] * self._shares.fit(self.edge[frame], e)
             if cycle.returns is not None and graph.component[callee] == home:
                 weight *= max(0.0, 1 - cycle.returns[callee])
             if weight > 0:
                 row.append((e, weight))
-        own = graph.self_time[function]
-        whole = own + sum(weight for _, weight in row)
-        self._cycle[frame] = cycle
-        self._spread(frame, self.width[frame] * (own / whole if whole > 0 else 1.0), row)
+        whole = way.own + sum(weight for _, weight in row)
+        self._spread(frame, self.width[frame] * (way.own / whole if whole > 0 else 1.0), row)
+
+    def _with_returns(self, way: Way, function: int, path: frozenset[int]) -> Way:
+        """The way, with what a function does when it is called again while it is on the path.
+
+        Some of the time that goes on comes back, by other ways in, and of that some comes back
+        again: the sum of the geometric series is added.
+        """
+        chance = self._back(function, path)
+        again = self._again(function, path) if chance is not None else None
+        if chance is None or again is None:
+            return way
+        first, more = (
+            sum(share * chance.get(self.graph.callee[e], 0.0) for e, share in w.row.items())
+            for w in (way, again)
+        )
+        times = first / max(_LEAVES, 1 - more)
+        row = dict(way.row)
+        for e, share in again.row.items():
+            row[e] = row.get(e, 0.0) + times * share
+        return Way(way.own + times * again.own, row)
+
+    def _back(self, function: int, path: frozenset[int]) -> dict[int, float] | None:
+        home = self.graph.component[function]
+        if len(self.graph.members[home]) == 1:
+            return {function: 1.0}
+        return self._returns[home].back(path, function) if home in self._returns else None
+
+    def _again(self, function: int, path: frozenset[int]) -> Way | None:
+        """The average way into a function from its cycle, callers on the path left out."""
+        graph = self.graph
+        edges = [
+            e
+            for e in graph.into[function]
+            if graph.caller[e] >= 0
+            and graph.component[graph.caller[e]] == graph.component[function]
+            and graph.caller[e] not in path
+        ]
+        whole = sum(graph.edge_total[e] for e in edges)
+        if whole <= 0:
+            return None
+        own = 0.0
+        row: dict[int, float] = {}
+        for edge in edges:
+            part = graph.edge_total[edge] / whole
+            way = self._shares.way(edge)
+            own += part * way.own
+            for e, share in way.row.items():
+                row[e] = row.get(e, 0.0) + part * share
+        return Way(own, row)
 
     def _cycle_of_parent(self, frame: int, home: int) -> Cycle:
         parent = self.parent[frame]
@@ -125,7 +176,7 @@ class Growth:
         home = self.graph.component[function]
         wide = self.width[frame] > _SOLVED * self.graph.time
         if wide and len(self.graph.members[home]) > 1:
-            returns = self._solver(home).given(path) or returns
+            returns = self._solver(home).given(path, before.path) or returns
         return Cycle(path, returns)
 
     def _solver(self, home: int) -> Returns:

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from reqprof.tree.balance import balance
+from reqprof.tree.puzzle import Puzzle, whole_sums
+from reqprof.tree.suppose import suppose
+from reqprof.tree.variance import of_edge, variances
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from reqprof.tree.balance import Matrix
     from reqprof.tree.graph import Graph
 
 Row = list[tuple[int, float]]
 """The edges out of a function, each with its weight for one way into it."""
 
-Matrix = list[list[float]]
-
-# Found by comparing with recorded stacks of Flask and Django requests: the fit took 5 to 9 % off
-# the time on wrong stacks, the hint from equal counts another 1 to 5 %.
 _SHARPNESS = 4
-_SAME_COUNT = 10.0
-_ROUNDS = 8
 _LARGEST = 5000
+# Functions that had a lesser share of the time below them are shared out in proportion.
+_SMALL = 1e-4
+
+
+class Way(NamedTuple):
+    """What becomes of time that enters a function by one edge, as shares of it."""
+
+    own: float
+    row: dict[int, float]  # by edge out of the function
 
 
 class Shares:
     """For each way into a function, how what it spent there divides among the callees.
 
     Every edge's own numbers must come out: the time below each way in, and the time of each
-    callee. Among the tables that agree with both, the one nearest to a first guess is taken: in
-    proportion, but a way in that spent less than one call of a callee takes hardly got there, and
-    a callee called just as often as one caller calls probably belongs to it.
+    callee. Where a way's time is just that of some callees, they are its own. Of the tables that
+    agree with the rest, the one nearest to a first guess is taken, which is made of call counts.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.below = [sum(graph.edge_total[e] for e in out) for out in graph.out]
+        self._variances = variances(graph)
         self._known: dict[int, dict[int, Row]] = {}
+        self._ways: dict[int, Way] = {}
 
     def of(self, edge: int) -> Row:
         """The edges out of the function that ``edge`` leads into, those of weight 0 left out."""
@@ -42,6 +49,17 @@ class Shares:
         if function not in self._known:
             self._known[function] = self._divide(function)
         return self._known[function][edge]
+
+    def way(self, edge: int) -> Way:
+        """The same as shares of the time that came by ``edge``, with the function's own."""
+        if edge not in self._ways:
+            total = self.graph.edge_total[edge]
+            row = self.of(edge)
+            whole = sum(weight for _, weight in row)
+            own = min(1.0, self.graph.edge_self[edge] / total) if total > 0 and whole > 0 else 1.0
+            below = {e: (1 - own) * weight / whole for e, weight in row} if own < 1 else {}
+            self._ways[edge] = Way(own, below)
+        return self._ways[edge]
 
     def fit(self, edge: int, callee: int) -> float:
         """How well one call of the edge ``callee`` fits into the time below ``edge``, 0 to 1."""
@@ -54,78 +72,52 @@ class Shares:
         return share**_SHARPNESS if share < 1 else 1.0
 
     def _divide(self, function: int) -> dict[int, Row]:
-        graph = self.graph
-        into, out = graph.into[function], graph.out[function]
-        rows = [max(0.0, graph.edge_total[e] - graph.edge_self[e]) for e in into]
-        columns = [graph.edge_total[e] for e in out]
+        into, out = self.graph.into[function], self.graph.out[function]
+        puzzle = self._puzzle(into, out)
         if len(into) < 2 or len(out) < 2 or len(into) * len(out) > _LARGEST:
-            matrix = [columns for _ in into]
+            matrix = [puzzle.spent for _ in into]
         else:
-            matrix = balance(self._guess(into, out, rows, columns), rows, columns)
+            matrix = self._solve(into, out, puzzle)
         return {
             edge: [(e, weight) for e, weight in zip(out, row, strict=True) if weight > 0]
             for edge, row in zip(into, matrix, strict=True)
         }
 
-    def _guess(
-        self, into: list[int], out: list[int], rows: list[float], columns: list[float]
-    ) -> Matrix:
-        counts = [self.graph.edge_calls[e] for e in into]
-        whole = sum(counts)
-        matrix = []
-        for way, row, count in zip(into, rows, counts, strict=True):
-            weights = []
-            for callee, column in zip(out, columns, strict=True):
-                weight = row * column * self.fit(way, callee)
-                if count == self.graph.edge_calls[callee] != whole:
-                    weight *= _SAME_COUNT
-                weights.append(weight)
-            matrix.append(weights)
+    def _puzzle(self, into: list[int], out: list[int]) -> Puzzle:
+        graph = self.graph
+        return Puzzle(
+            [max(1, graph.edge_calls[e]) for e in into],
+            [max(0.0, graph.edge_total[e] - graph.edge_self[e]) for e in into],
+            [max(1, graph.edge_calls[e]) for e in out],
+            [graph.edge_total[e] for e in out],
+            [of_edge(graph, e, self._variances) for e in out],
+        )
+
+    def _solve(self, into: list[int], out: list[int], puzzle: Puzzle) -> Matrix:
+        """What can be told for certain, and a guess at the rest."""
+        matrix = [[0.0] * len(out) for _ in into]
+        solved = whole_sums(puzzle)
+        for i, parts in solved.items():
+            for j in parts:
+                matrix[i][j] = puzzle.spent[j]
+        taken = {j for parts in solved.values() for j in parts}
+        ways = [i for i in range(len(into)) if i not in solved]
+        callees = [j for j in range(len(out)) if j not in taken]
+        left = self._guess(
+            [into[i] for i in ways], [out[j] for j in callees], puzzle.only(ways, callees)
+        )
+        for i, row in zip(ways, left, strict=True):
+            for j, weight in zip(callees, row, strict=True):
+                matrix[i][j] = weight
         return matrix
 
-
-def balance(matrix: Matrix, rows: Sequence[float], columns: Sequence[float]) -> Matrix:
-    """The matrix scaled so that its rows and columns add up to the given sums.
-
-    Sinkhorn's iteration, then the rounding of Altschuler, Weed and Rigollet (2017, algorithm 2),
-    which meets the sums exactly however far the iteration got. Where the two sums differ, the
-    columns win and the rows keep their proportions.
-    """
-    whole = sum(columns)
-    given = sum(rows)
-    if whole <= 0 or given <= 0:
-        return [list(columns) for _ in rows]
-    wanted = [row * whole / given for row in rows]
-    for _ in range(_ROUNDS):
-        matrix = [_scaled(line, row) for line, row in zip(matrix, wanted, strict=True)]
-        sums = [sum(line) for line in zip(*matrix, strict=True)]
-        factors = [
-            column / part if part > 0 else 0.0 for column, part in zip(columns, sums, strict=True)
+    def _guess(self, into: list[int], out: list[int], puzzle: Puzzle) -> Matrix:
+        if len(into) > 1 and sum(puzzle.below) > 0 and sum(puzzle.spent) > _SMALL * self.graph.time:
+            expected = suppose(puzzle)
+        else:
+            expected = [puzzle.spent for _ in into]
+        guess = [
+            [seconds * self.fit(way, e) for e, seconds in zip(out, row, strict=True)]
+            for way, row in zip(into, expected, strict=True)
         ]
-        matrix = [[x * z for x, z in zip(line, factors, strict=True)] for line in matrix]
-    return _rounded(matrix, wanted, columns)
-
-
-def _scaled(line: list[float], wanted: float) -> list[float]:
-    whole = sum(line)
-    return [x * wanted / whole for x in line] if whole > 0 else line
-
-
-def _rounded(matrix: Matrix, rows: Sequence[float], columns: Sequence[float]) -> Matrix:
-    """Shrink what is too much, then spread what is missing."""
-    matrix = [
-        _scaled(line, row) if sum(line) > row else line
-        for line, row in zip(matrix, rows, strict=True)
-    ]
-    short = [max(0.0, row - sum(line)) for line, row in zip(matrix, rows, strict=True)]
-    missing = [
-        max(0.0, column - sum(line))
-        for column, line in zip(columns, zip(*matrix, strict=True), strict=True)
-    ]
-    whole = sum(missing)
-    if whole <= 0:
-        return matrix
-    return [
-        [x + lack * part / whole for x, part in zip(line, missing, strict=True)]
-        for line, lack in zip(matrix, short, strict=True)
-    ]
+        return balance(guess, puzzle.below, puzzle.spent)
