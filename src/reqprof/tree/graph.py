@@ -22,7 +22,7 @@ class Graph:
     """
 
     def __init__(self, stats: Stats) -> None:
-        table = _without_addresses(stats)
+        table = without_addresses(stats)
         self.functions: list[Function] = sorted(table)
         self.number = {function: i for i, function in enumerate(self.functions)}
         self.guessed = False
@@ -155,7 +155,7 @@ def _seconds(value: float) -> float:
     return float(value) if 0 < value < float("inf") else 0.0
 
 
-def _without_addresses(stats: Stats) -> Stats:
+def without_addresses(stats: Stats) -> Stats:
     """The table with object addresses cut from names, adding the functions that become one.
 
     cProfile names some C functions by the address of their object, which differs between worker
