@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reqprof.tree import growth
 from reqprof.tree.build import build
 from reqprof.tree.node import REST, ROOT
 from tests.tree.oracle import truth
 from tests.tree.strategies import ACYCLIC, TRACES, TREES
-from tests.tree.tables import NAMES, deep, function, load, ring, time, without_rest
+from tests.tree.tables import NAMES, chain, deep, function, load, ring, time, without_rest
 
 if TYPE_CHECKING:
     from reqprof.model import Entry, Function, Stats
@@ -132,6 +133,34 @@ def test_budget_bounds_the_guesses(budget: int) -> None:
     assert len(guesses) <= budget + 2
 
 
+@few
+@given(TRACES, st.integers(0, 12))
+def test_budget_bounds_the_guesses_of_any_calls(trace: list[Event], budget: int) -> None:
+    """No more than the budget, and the callees of one function."""
+    stats = truth(trace).stats
+    guesses = [n for _, n in build(stats, budget=budget).walk() if not n.exact and not n.is_rest]
+    callees = Counter(caller for row in stats.values() for caller in row[4])
+    roots = sum(not row[4] or row[1] > sum(e[0] for e in row[4].values()) for row in stats.values())
+    assert len(guesses) <= budget + max(callees.values(), default=0) + roots
+
+
+@few
+@given(TRACES)
+def test_calls_that_took_no_time(trace: list[Event]) -> None:
+    stats = truth([(0.0, what) for _, what in trace]).stats
+    root = build(stats)
+    check(root, stats)
+    assert root.total == 0
+
+
+@pytest.mark.parametrize("length", [1, 2_000])
+def test_chains(length: int) -> None:
+    stats = chain(length)
+    root = build(stats)
+    check(root, stats)
+    assert max(depth for depth, _ in root.walk()) == length
+
+
 def test_deep_chains() -> None:
     root = deep()
     assert root.total == pytest.approx(100)
@@ -247,6 +276,23 @@ def test_a_callee_that_takes_longer_than_a_caller_had_is_not_its() -> None:
     guess = root.children[a].children[f].children
     assert slow not in guess or guess[slow].total < 0.01
     assert guess[quick].total == pytest.approx(1, abs=0.01)
+
+
+def test_what_a_dispatcher_called_for_whom() -> None:
+    """One function calls another for each caller; only times to the clock's tick tell which."""
+    callers, callees = ("a", "b", "c"), ("f", "g", "h")
+    took = (0.004_000_017, 0.002_300_005, 0.001_100_009)
+    now = 0.0
+    calls: list[Event] = []
+    for caller, callee, seconds in zip(callers, callees, took, strict=True):
+        calls += [(now, function(caller)), (now, function("dispatch")), (now, function(callee))]
+        now += seconds
+        calls += [(now, None), (now + 1e-5, None), (now + 1e-5, None)]
+        now += 1e-5
+    expected = truth(calls)
+    assert without_rest(build(expected.stats)) == pytest.approx(
+        {stack: own for stack, own in expected.self_time.items() if own > 0 or len(stack) < 4}
+    )
 
 
 def test_edges_of_the_old_profile_module_are_counts() -> None:

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from reqprof.tree.cycles import Returns, components
 from reqprof.tree.graph import Graph
+from tests.tree.oracle import Event, truth
+from tests.tree.strategies import TRACES
 from tests.tree.tables import function, ring
 
 GRAPHS = st.integers(1, 7).flatmap(
@@ -62,3 +64,36 @@ def test_effort_is_bounded() -> None:
     answers = [returns.given(frozenset({f})) for f in range(50)]
     assert answers[0] is not None
     assert answers[-1] is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(TRACES)
+def test_coming_back_to_one_function_first(trace: list[Event]) -> None:
+    """What follows from two answers is what the equation gives with 1 there, 0 on the path."""
+    graph = Graph(truth(trace).stats)
+    for home, members in enumerate(graph.members):
+        if len(members) < 3:
+            continue
+        returns = Returns(graph, home, 10**6)
+        returns._TOLERANCE = 1e-9
+        returns._SWEEPS = 10_000
+        path, function = frozenset(members[:1]), members[1]
+        returns.given(path)
+        returns.given(path | {function}, path)
+        back = returns.back(path, function)
+        if back is None:
+            continue
+        for v in set(members).difference(path, {function}):
+            assert back[v] == pytest.approx(
+                sum(share * back[callee] for callee, share in returns.chances[v]), abs=1e-4
+            )
+        assert back[members[0]] == pytest.approx(0.0, abs=1e-4)
+        assert back[function] == pytest.approx(1.0)
+
+
+def test_nothing_is_known_of_paths_not_solved() -> None:
+    graph = Graph(ring(3))
+    returns = Returns(graph, 0, 10**6)
+    assert returns.back(frozenset(), 0) is None
+    alone = returns.given(frozenset({0}))
+    assert returns.back(frozenset(), 0) is alone
