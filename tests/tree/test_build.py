@@ -251,6 +251,17 @@ def test_times_that_are_none_count_as_nothing() -> None:
         assert build(stats).total == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-15, 1e15])
+def test_times_of_any_size(scale: float) -> None:
+    """As a table of another tool may have them, in whatever unit."""
+    stats = load("exp14.prof")
+    scaled: Stats = {
+        f: (*row[:2], row[2] * scale, row[3], {c: (*e[:3], e[3]) for c, e in row[4].items()})
+        for f, row in stats.items()
+    }
+    check(build(scaled), scaled)
+
+
 def test_single_caller_below_shared_callee_is_a_guess() -> None:
     """The edge into a shared function is measured; what it called for whom is not."""
     a, b, f, g, h = (function(name) for name in "abfgh")

@@ -10,6 +10,8 @@ from reqprof.tree.cycles import components
 if TYPE_CHECKING:
     from reqprof.model import Edge, Entry, Function, Stats
 
+# Seconds, more than the universe is old; their squares are added.
+_LONGEST = 1e18
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -152,7 +154,7 @@ def _members(component: list[int]) -> list[list[int]]:
 
 def _seconds(value: float) -> float:
     """The value where it is a time; clocks that ran backwards and NaN count as nothing."""
-    return float(value) if 0 < value < float("inf") else 0.0
+    return float(value) if 0 < value < _LONGEST else 0.0
 
 
 def without_addresses(stats: Stats) -> Stats:

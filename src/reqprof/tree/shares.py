@@ -20,6 +20,7 @@ _SHARPNESS = 4
 _LARGEST = 5000
 # Functions that had a lesser share of the time below them are shared out in proportion.
 _SMALL = 1e-4
+_TINY = 1e-12  # seconds; also shared out so
 
 
 class Way(NamedTuple):
@@ -112,7 +113,8 @@ class Shares:
         return matrix
 
     def _guess(self, into: list[int], out: list[int], puzzle: Puzzle) -> Matrix:
-        if len(into) > 1 and sum(puzzle.below) > 0 and sum(puzzle.spent) > _SMALL * self.graph.time:
+        small = max(_TINY, _SMALL * self.graph.time)
+        if len(into) > 1 and sum(puzzle.below) > 0 and sum(puzzle.spent) > small:
             expected = suppose(puzzle)
         else:
             expected = [puzzle.spent for _ in into]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from math import exp, log
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from reqprof.tree.puzzle import Puzzle
 
 # Odds before the times are looked at. By recorded stacks of Flask, Django and pip; half or twice
-# as much changes the time on wrong stacks by 2 % at most.
-_EVEN = 2.0  # all ways, each the same number of times
+# as much changes the time on wrong stacks by 3 % at most.
+_EVEN = 4.0  # all ways, each the same number of times
 _UNEVEN = 0.5  # all ways, somehow
 _ONE = 1.0  # one way, the same number of times for each entry
 _ONE_UNEVEN = 0.1  # one way, somehow
 _SOME = 0.5  # some ways, each the same number of times
 _MOST_WAYS = 6  # of which subsets are supposed
-_MOST = 200  # suppositions weighed for one function
+_MOST = 600  # suppositions weighed for one function
 _SMALL = 1e-4  # callees with a lesser share of the time are everybody's
 _PRECISION = 1e-6  # of a sum of times
 _UNLIKELY = 12.0  # natural logarithm of how much less likely than the best is left out
@@ -46,24 +47,18 @@ def suppose(puzzle: Puzzle) -> Matrix:
     """Expected seconds of each way in each callee; the sums are not met to the last tick."""
     everyone = tuple(range(len(puzzle.entries)))
     chosen, beliefs = _to_weigh(puzzle)
-    weighed = _weigh(puzzle, chosen, beliefs)
-    shares = [[0.0] * len(puzzle.calls) for _ in everyone]
-    for j in range(len(puzzle.calls)):
-        if j not in chosen or not weighed:
-            _share_out(shares, puzzle, j, everyone, 1.0)
-    whole = sum(weight for weight, _ in weighed)
-    for weight, choice in weighed:
+    weights: dict[tuple[int, tuple[int, ...]], float] = {}
+    for weight, choice in _weigh(puzzle, chosen, beliefs):
         for j, belief in zip(chosen, choice, strict=True):
-            _share_out(shares, puzzle, j, belief.ways, weight / whole)
+            weights[j, belief.ways] = weights.get((j, belief.ways), 0.0) + weight
+    told = {j for j, _ in weights}
+    weights |= {(j, everyone): 1.0 for j in range(len(puzzle.calls)) if j not in told}
+    shares = [[0.0] * len(puzzle.calls) for _ in everyone]
+    for (j, ways), weight in weights.items():
+        entries = sum(puzzle.entries[i] for i in ways)
+        for i in ways:
+            shares[i][j] += weight * puzzle.entries[i] / entries
     return _fitted(puzzle, shares)
-
-
-def _share_out(
-    shares: Matrix, puzzle: Puzzle, callee: int, ways: tuple[int, ...], weight: float
-) -> None:
-    entries = sum(puzzle.entries[i] for i in ways)
-    for i in ways:
-        shares[i][callee] += weight * puzzle.entries[i] / entries
 
 
 def _to_weigh(puzzle: Puzzle) -> tuple[list[int], list[list[_Belief]]]:
@@ -122,25 +117,32 @@ def _effect(puzzle: Puzzle, callee: int, ways: tuple[int, ...]) -> tuple[list[fl
 def _weigh(
     puzzle: Puzzle, chosen: list[int], beliefs: list[list[_Belief]]
 ) -> list[tuple[float, tuple[_Belief, ...]]]:
-    """How likely the possible choices of a belief for each callee are."""
+    """The possible choices of a belief for each callee, and how likely each is, 1 in all."""
     everyone = tuple(range(len(puzzle.entries)))
     whole = sum(puzzle.spent)
     scale = whole / sum(puzzle.below)
     below = [seconds * scale for seconds in puzzle.below]
-    others = set(range(len(puzzle.spent))).difference(chosen)
-    shared = [_Belief(everyone, 0.0, *_effect(puzzle, j, everyone)) for j in sorted(others)]
-    known = (_PRECISION * whole) ** 2
+    mean, variance = [0.0] * len(everyone), [(_PRECISION * whole) ** 2] * len(everyone)
+    for j in sorted(set(range(len(puzzle.spent))).difference(chosen)):
+        means, variances = _effect(puzzle, j, everyone)
+        mean = list(map(add, mean, means))
+        variance = list(map(add, variance, variances))
+    # One of the ways follows from the others, for the sum is known.
+    weight = (1 - 1 / len(everyone)) / 2
     found = []
     for choice in _possible(beliefs, [seconds + _PRECISION * whole for seconds in below]):
-        likely = sum(belief.odds for belief in choice)
-        for i in everyone:
-            off = below[i] - sum(belief.mean[i] for belief in (*choice, *shared))
-            variance = known + sum(belief.variance[i] for belief in (*choice, *shared))
-            # One of the ways follows from the others, for the sum is known.
-            likely -= (off * off / variance + log(variance)) / 2 * (1 - 1 / len(everyone))
+        likely, means, variances = 0.0, mean, variance
+        for belief in choice:
+            likely += belief.odds
+            means = list(map(add, means, belief.mean))
+            variances = list(map(add, variances, belief.variance))
+        for seconds, m, v in zip(below, means, variances, strict=True):
+            likely -= weight * ((seconds - m) ** 2 / v + log(v))
         found.append((likely, choice))
     best = max((likely for likely, _ in found), default=0.0)
-    return [(exp(likely - best), c) for likely, c in found if likely > best - _UNLIKELY]
+    odds = [(exp(likely - best), c) for likely, c in found if likely > best - _UNLIKELY]
+    all_odds = sum(x for x, _ in odds)
+    return [(x / all_odds, choice) for x, choice in odds]
 
 
 def _possible(
