@@ -10,6 +10,7 @@ import gc
 import io
 import logging
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -24,11 +25,13 @@ from tests.tree.oracle import record, truth  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.tree.oracle import Truth
+    from tests.tree.oracle import Event, Truth
 
     Serve = Callable[[], None]
 
 WARM_UP = 60
+TRIES = 5
+LOST = 0.02  # of a request's time, to other programs: it is made again
 ADMIN = (
     "/admin/",
     "/admin/auth/user/",
@@ -50,11 +53,25 @@ def traced(name: str, requests: int) -> Iterator[Truth]:
         if number < WARM_UP:
             serve()
             continue
+        yield truth(undisturbed(serve))
+
+
+def undisturbed(serve: Serve) -> list[Event]:
+    """The trace of a request that kept the processor; of the last try, if none did.
+
+    What other programs take of a request is in whatever frame it was in, and in no edge's nature.
+    """
+    for _ in range(TRIES):
         # Who happens to be at work when garbage is collected did not take that time.
+        gc.collect(0)
         gc.disable()
+        began, began_cpu = time.perf_counter(), time.thread_time()
         events = record(serve)
+        lost = 1 - (time.thread_time() - began_cpu) / (time.perf_counter() - began)
         gc.enable()
-        yield truth(events)
+        if lost < LOST:
+            break
+    return events
 
 
 def flask(requests: int) -> list[Serve]:
@@ -65,7 +82,7 @@ def flask(requests: int) -> list[Serve]:
     app = flask_app.views.create_app().wsgi_app
     mixed = flask_app.traffic.requests(2, WARM_UP)
     mixed += flask_app.traffic.requests(1, requests - WARM_UP)
-    return [partial(call, app, environ(r.method, r.path, r.body or ""), r.status) for r in mixed]
+    return [partial(call, app, r.status, r.method, r.path, r.body or "") for r in mixed]
 
 
 def django(requests: int) -> list[Serve]:
@@ -73,7 +90,7 @@ def django(requests: int) -> list[Serve]:
     app, cookie = admin_site()
     pages = [ADMIN[number % len(ADMIN)] for number in range(requests)]
     return [
-        partial(call, app, environ("GET", page, cookie="" if "login" in page else cookie), 200)
+        partial(call, app, 200, "GET", page, cookie="" if "login" in page else cookie)
         for page in pages
     ]
 
@@ -163,7 +180,7 @@ def environ(method: str, url: str, body: str = "", cookie: str = "") -> dict[str
     }
 
 
-def call(app: Any, request: dict[str, Any], status: int) -> None:
+def call(app: Any, status: int, method: str, url: str, body: str = "", cookie: str = "") -> None:
     """One request; its answer must have the status."""
     seen: list[str] = []
 
@@ -171,9 +188,9 @@ def call(app: Any, request: dict[str, Any], status: int) -> None:
         seen.append(line)
         return lambda chunk: None
 
-    body = app(request, start_response)
-    for _ in body:
+    answer = app(environ(method, url, body, cookie), start_response)
+    for _ in answer:
         pass
-    getattr(body, "close", lambda: None)()
+    getattr(answer, "close", lambda: None)()
     if int(seen[-1].split()[0]) != status:
-        raise SystemExit(f"{request['PATH_INFO']} answered {seen[-1]}, not {status}")
+        raise SystemExit(f"{url} answered {seen[-1]}, not {status}")
