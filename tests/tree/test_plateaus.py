@@ -62,10 +62,12 @@ def test_recursion_is_merged() -> None:
     root = Node(ROOT, 3)
     a = root.children[A] = Node(A, 1, 1.0)
     b = a.children[B] = Node(B, 1, 0.0)
-    b.children[A] = Node(A, 7, 2.0)
+    b.children[A] = Node(A, 1, 0.0)
+    b.children[A].children[B] = Node(B, 1, 0.0)
+    a.children[A] = Node(A, 7, 2.0)
     root.add_up()
     (only,) = plateaus(root)
-    assert (only.function, only.self_time, only.calls) == (A, 3.0, 8)
+    assert (only.function, only.self_time, only.calls) == (A, 3.0, 9)
     assert only.stacks == (Stack((A,), 3.0, 0.0),)
 
 

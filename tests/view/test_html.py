@@ -109,10 +109,10 @@ def test_siblings_come_widest_first_and_the_remainder_last() -> None:
     tree = Node(ROOT, 4, 0.0, 100.0)
     for name, time in (("small", 1.0), ("wide", 92.0), ("tiny", 0.001), ("middle", 6.999)):
         tree.children[function(name)] = Node(function(name), 1, time, time)
-    tree.children[REST] = Node(REST, 0, 0.001, 0.001)
+    tree.children[REST] = Node(REST, 0, 50.0, 50.0)
     tree.total = sum(child.total for child in tree.children.values())
     labels = [name for _, name, _, _ in back(data_of(render(tree)))]
-    assert labels == ["all", "wide.wide", "middle.middle", "small.small", "…"]
+    assert labels == ["all", "wide.wide", "middle.middle", "small.small", "tiny.tiny", "…"]
 
 
 def test_an_estimate_says_how_much_of_it_is_one() -> None:

@@ -176,8 +176,8 @@ def test_recursion_is_merged_and_it_is_said() -> None:
     f, g = function("f"), function("g")
     tree = Node(ROOT, 3, 0.0, 3.0)
     outer = tree.children[f] = Node(f, 1, 1.0, 3.0)
-    middle = outer.children[g] = Node(g, 1, 1.0, 2.0)
-    middle.children[f] = Node(f, 1, 1.0, 1.0)
+    middle = outer.children[f] = Node(f, 1, 1.0, 2.0)
+    middle.children[g] = Node(g, 1, 1.0, 1.0)
     document = parse(render(tree))
     assert [said(rect).split("\n")[::2] for rect in frames(document)] == [
         ["all", ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from reqprof.tree.node import ROOT, WAITING, Node
 from reqprof.view import names
+from reqprof.view.colour import shade
 from reqprof.view.figures import count, percent, seconds
 from reqprof.view.html import render
 from tests.conftest import need
@@ -37,6 +39,7 @@ FIB: Function = ("/srv/shop/views.py", 40, "fib")
 DUMPS: Function = ("/usr/lib/python3.11/json/__init__.py", 183, "dumps")
 ENCODE: Function = ("~", 0, "<method 'encode' of 'str' objects>")
 ORM: Function = ("/v/lib/python3.11/site-packages/sqlalchemy/orm/query.py", 7, "fetch_all")
+MAKE: Function = ("<string>", 1, "make")
 JOB: Function = ("/srv/shop/jobs.py", 80, "rebuild")
 
 
@@ -51,7 +54,7 @@ def sample() -> Node:
     dumps = frame(DUMPS, 0.5, 4, encode)
     orm = frame(ORM, 0.5, 2, frame(DUMPS, 0.25, 1))
     search = frame(SEARCH, 0.5, 2, dumps, fib, orm, frame(WAITING, 1.0, 3))
-    job = frame(JOB, 2.0, 1.5, frame(FIB, 1.0, 0.5))
+    job = frame(JOB, 1.75, 1.5, frame(FIB, 1.0, 0.5), frame(MAKE, 0.25, 4))
     for node in (job, *job.children.values()):
         node.exact, node.guessed = False, node.self_time
     tree = frame(ROOT, 0.0, 60, frame(WSGI, 0.5, 2, search), job)
@@ -245,14 +248,56 @@ def test_keys_select_zoom_and_go_back(visit: Open) -> None:
     press(page, "0")
     assert crumbs(page) == ["all"]
     press(page, "+")
-    assert re.search(r"window=0\.200000-0\.800000", address_of(page))
+    assert window_of(page) == pytest.approx((0.2, 0.8))
     press(page, "-")
-    assert "window" not in address_of(page)
+    hash_with(page, "window=", there=False)
+    press(page, "ArrowUp", "Escape", "v")
+    assert page.input_value("#mode") == "inverted"
+    press(page, "Escape")
+    assert page.input_value("#mode") == "stacks"
 
 
-def address_of(page: Page) -> str:
-    page.wait_for_timeout(300)  # a window is written when it has come to rest
-    return str(page.evaluate("location.hash"))
+def test_arrows_select_and_do_not_zoom(visit: Open) -> None:
+    page = visit(address="direction=icicle")
+    press(page, "ArrowDown", "ArrowDown")
+    assert detail(page)[""] == "views.search"
+    click_frame(page, 1, 0.9)  # which is where it was
+    assert detail(page)[""] == "jobs.rebuild"
+
+
+def hash_with(page: Page, text: str, *, there: bool = True) -> None:
+    """Wait until the address has the text, or has it no more."""
+    deadline = time.monotonic() + 10
+    while (text in page.evaluate("location.hash")) != there:
+        assert time.monotonic() < deadline
+        settle(page)
+
+
+def window_of(page: Page) -> tuple[float, float]:
+    """The part of the whole that is looked at, when it has come to rest."""
+    hash_with(page, "window=")
+    found = re.search(r"window=([\de.-]+?)\.\.([\de.-]+)", page.evaluate("location.hash"))
+    assert found is not None
+    return float(found[1]), float(found[2])
+
+
+def test_back_returns_to_the_window_that_was_left(visit: Open) -> None:
+    page = visit(address="direction=icicle")
+    press(page, "+")
+    click_frame(page, 2, 0.3)  # at once, before the window has been written
+    page.go_back()
+    settle(page)
+    assert window_of(page) == pytest.approx((0.2, 0.8))
+    assert crumbs(page) == ["all"]
+
+
+def test_a_deep_zoom_is_kept(visit: Open) -> None:
+    page = visit()
+    press(page, *["+"] * 25)
+    low, high = window_of(page)
+    assert 0 < high - low < 1e-5
+    press(page, "d")
+    assert window_of(page) == (low, high)
 
 
 def test_help_opens_on_a_question_mark(visit: Open) -> None:
@@ -286,7 +331,7 @@ def test_search_marks_and_says_the_share(visit: Open) -> None:
 
 def test_search_counts_capitals_only_where_there_are_any(visit: Open) -> None:
     page = visit()
-    for query, share in (("FIB", "0.0 % matched"), ("fib", "30.0 % matched")):
+    for query, share in (("FIB", "no match"), ("fib", "30.0 % matched")):
         page.fill("#search", query)
         settle(page)
         assert text(page, "#matched") == share
@@ -298,7 +343,7 @@ def test_what_is_no_expression_is_told(visit: Open) -> None:
     settle(page)
     assert "Unterminated group" in text(page, "#matched")
     assert page.get_attribute("#search", "aria-invalid") == "true"
-    assert len(table(page)) == 8
+    assert len(table(page)) == 9
 
 
 def test_a_sandwich_has_callers_and_callees(visit: Open) -> None:
@@ -361,6 +406,74 @@ def test_inverted_has_self_times_below_their_callers(visit: Open) -> None:
     assert detail(page)["total"] == "1.75 s (17.5 %)"
 
 
+def many_callers(exact: bool) -> Node:
+    """A function of a hundredth of a percent with two callers, beside one of all the rest."""
+    tiny = [frame(("/srv/a.py", 9, "tiny"), 0.0005, 1) for _ in "ab"]
+    ones = [
+        frame(("/srv/a.py", n, name), 0.0, 1, one)
+        for n, name, one in zip((1, 2), "ab", tiny, strict=True)
+    ]
+    tree = frame(ROOT, 0.0, 5, *ones, frame(JOB, 10.0, 1))
+    for _, node in tree.walk():
+        node.exact = exact or node is tree
+        node.guessed = 0.0 if node.exact else node.self_time
+    tree.add_up()
+    return tree
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_callers_of_a_small_function_are_told_apart(visit: Open, exact: bool) -> None:
+    page = visit(many_callers(exact), address="direction=icicle")
+    page.locator("#functions").get_by_role("button", name="a.tiny").click()
+    press(page, "c")
+    for share, name in ((0.2, "a.a"), (0.8, "a.b")):
+        click_frame(page, 1, share)
+        assert detail(page)[""] == name
+        assert detail(page)["stack"] == ("exact" if exact else "an estimate")
+        press(page, "0")
+    assert detail(page)["stack"] == ("exact" if exact else "an estimate")
+
+
+def test_from_a_sandwich_the_keys_lead_to_its_callers(visit: Open) -> None:
+    page = visit()
+    page.locator("#functions").get_by_role("button", name="json.dumps").click()
+    settle(page)
+    press(page, "ArrowDown")
+    assert crumbs(page) == ["search"]
+    press(page, "Escape")
+    assert page.input_value("#mode") == "stacks"
+
+
+def test_a_sandwich_of_what_is_gone_becomes_the_stacks(visit: Open) -> None:
+    slow = frame(ROOT, 0.0, 1, frame(SEARCH, 4.0, 1))
+    slow.add_up()
+    page = visit(routes={"/a": sample(), "/b": slow})
+    page.locator("#functions").get_by_role("button", name="json.dumps").click()
+    settle(page)
+    page.select_option("#subject", label="/b")
+    settle(page)
+    assert page.input_value("#mode") == "stacks"
+    assert crumbs(page) == ["all"]
+
+
+def test_the_notes_of_all_are_not_those_of_a_part(visit: Open) -> None:
+    slow = frame(ROOT, 0.0, 1, frame(SEARCH, 4.0, 1))
+    slow.add_up()
+    page = visit(routes={"/a": sample(), "/b": slow}, notes=["241 requests, 14.0 s"])
+    assert "241 requests" in text(page, ".notes")
+    page.select_option("#subject", label="/b")
+    settle(page)
+    assert text(page, ".notes") == "/b: 4.00 s. All stacks are exact."
+
+
+def test_what_was_merged_has_a_line_of_its_own(visit: Open) -> None:
+    tree = frame(ROOT, 0.0, 1, frame(JOB, 9.0, 1), frame(FIB, 0.4, 1), frame(SEARCH, 0.6, 1))
+    tree.add_up()
+    page = visit(tree, threshold=10.0)
+    assert list(table(page)) == ["jobs.rebuild", "callees too small to show one by one"]
+    assert table(page)["callees too small to show one by one"][:2] == ("1.00 s", "1.00 s")
+
+
 def test_recursion_is_merged_unless_told_otherwise(visit: Open) -> None:
     page = visit(address="direction=icicle")
     merged = page.evaluate("document.getElementById('canvas').ariaLabel")
@@ -368,14 +481,15 @@ def test_recursion_is_merged_unless_told_otherwise(visit: Open) -> None:
     page.locator("#recursion").uncheck()
     settle(page)
     apart = page.evaluate("document.getElementById('canvas').ariaLabel")
-    assert "12 frames" in merged
-    assert "13 frames" in apart
+    assert "13 frames" in merged
+    assert "14 frames" in apart
     assert table(page) == expected(sample())
 
 
 @pytest.mark.parametrize(
     ("kind", "folded", "gone"),
     [
+        ("generated", "[generated]", "make"),
         ("framework", "[flask]", "app.wsgi_app"),
         ("package", "[sqlalchemy]", "query.fetch_all"),
         ("stdlib", "[stdlib]", "json.dumps"),
@@ -439,8 +553,8 @@ def test_plateaus_are_the_most_self_time_and_lead_there(visit: Open) -> None:
     page = visit()
     rows = page.locator("#plateaus li").all_inner_texts()
     assert rows[0].split("\n")[:3] == [
-        "views.fib 27.5 %, 2.75 s",
-        "1.75 s … → search",
+        "views.fib 27.5 %, ~2.75 s",
+        "1.75 s search",
         "1.00 s rebuild",
     ]
     assert page.locator("#waits li").all_inner_texts() == [
@@ -483,12 +597,16 @@ def test_the_address_keeps_the_view(visit: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["at=99.7", "subject=7&mode=sandwich&fn=-4", "window=2-1", "colour=x&sort=", "%%%"]
+    "address",
+    [
+        *("at=99.7", "subject=7&mode=sandwich&fn=-4", "window=2..1", "window=NaN..1", "%%%"),
+        *("colour=x&sort=", "toString=1&constructor=2&__proto__=3", "mode=callers&fn=99"),
+    ],
 )
 def test_an_address_that_makes_no_sense_shows_everything(visit: Open, address: str) -> None:
     page = visit(address=address)
     assert crumbs(page) == ["all"]
-    assert len(table(page)) == 8
+    assert len(table(page)) == 9
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -531,17 +649,30 @@ def test_wheel_with_control_zooms_where_the_pointer_is(visit: Open) -> None:
     for _ in range(8):
         page.mouse.wheel(0, -60)
     page.keyboard.up("Control")
-    found = re.search(r"window=([\d.]+)-([\d.]+)", address_of(page))
-    assert found is not None
-    low, high = map(float, found.groups())
+    low, high = window_of(page)
     assert high - low < 0.05
     assert low < 0.9 < high
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 30, steps=5)
     page.mouse.up()
-    moved = re.search(r"window=([\d.]+)-", address_of(page))
-    assert moved is not None
-    assert float(moved[1]) > low
+    press(page, "d")  # writes the window at once
+    assert window_of(page)[0] > low
+
+
+def test_a_drag_ends_where_the_button_is_released(visit: Open) -> None:
+    page = visit(address="direction=icicle&window=0.2..0.6")
+    box = page.locator("#canvas").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 300, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 100)
+    page.mouse.move(box["x"] + 200, 3)
+    page.mouse.up()
+    press(page, "d")
+    before = window_of(page)
+    page.mouse.move(box["x"] + 100, box["y"] + 100, steps=3)
+    press(page, "d")
+    assert window_of(page) == before != (0.2, 0.6)
 
 
 def test_two_fingers_zoom(visit: Open) -> None:
@@ -556,9 +687,8 @@ def test_two_fingers_zoom(visit: Open) -> None:
     for spread in range(0, 101, 20):
         touch("touchMove", 300 - spread, 400 + spread)
     touch("touchEnd")
-    found = re.search(r"window=([\d.]+)-([\d.]+)", address_of(page))
-    assert found is not None
-    assert float(found[2]) - float(found[1]) == pytest.approx(1 / 3, abs=0.1)
+    low, high = window_of(page)
+    assert high - low == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_the_tip_tells_of_the_frame_below_the_pointer(visit: Open) -> None:
@@ -569,7 +699,7 @@ def test_the_tip_tells_of_the_frame_below_the_pointer(visit: Open) -> None:
     assert text(page, "#tip").split("\n") == [
         "jobs.rebuild",
         "/srv/shop/jobs.py:80",
-        "total 3.00 s (30.0 %), self 2.00 s, 1.5 calls",
+        "total 3.00 s (30.0 %), self 1.75 s, 1.5 calls",
         "an estimate",
     ]
     page.mouse.move(5, 5)
@@ -607,7 +737,7 @@ def test_a_phone_has_room_for_all_of_it(visit: Open, width: int) -> None:
         options={"viewport": {"width": width, "height": 700}}, title="profiles/ — " + "x" * 60
     )
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert len(table(page)) == 8
+    assert len(table(page)) == 9
     page.locator("#library summary").click()
     page.select_option("[data-kind=C]", "hide")
     settle(page)
@@ -629,8 +759,14 @@ def test_deep_stacks_scroll_and_keep_their_place(visit: Open) -> None:
 
 
 def test_an_empty_profile_says_so_and_does_not_fail(visit: Open) -> None:
-    page = visit(Node(ROOT))
+    page = visit(Node(ROOT), address="direction=icicle")
     assert table(page) == {}
+    assert text(page, "#trust") == "No time was recorded."
+    assert page.locator("#plateaus").is_hidden()
+    assert colour_at(page, 0, 0.9) == shade("").light
+    press(page, "+", "-")
+    assert "NaN" not in page.url
+    press(page, "f")
     assert detail(page)["total"] == "0 s (100.0 %)"
     press(page, "ArrowUp", "v", "a", "f", "n")
     assert crumbs(page) == ["all"]
@@ -686,11 +822,23 @@ def test_any_names_are_shown_as_they_are(visit: Open, given_names: list[str], ti
         assert options[1:] == [names.clean(name) for name in given_names]
 
 
-def test_shares_in_the_page_are_those_of_the_command(visit: Open) -> None:
-    """Both write the same figures, which a person compares."""
-    page = visit()
-    for value in (0, 1e-9, 7.89e-6, 0.000456, 0.00099999, 0.0456, 0.9994, 0.99951, 1.234, 12345):
-        tree = frame(ROOT, 0.0, 1, frame(SEARCH, value, 1234))
-        tree.add_up()
-        page = visit(tree)
-        assert detail(page)["total"] == f"{seconds(value)} ({percent(value, value)})"
+VALUES = [0, 1e-9, 7.89e-6, 0.000456, 0.00099999, 0.0456, 0.9994, 0.99951, 1.234, 12345, 1e6]
+TIES = [0.002125, 0.0625, 2.125, 10.25, 0.01025, 1.005, 8.345, 100.5]
+
+
+def test_figures_in_the_page_are_those_of_the_command(visit: Open) -> None:
+    """A person compares them; halves are rounded alike too."""
+    small, rest = 1 / 16, 15 / 16
+    functions = {("/srv/a.py", n, f"f{n}"): value for n, value in enumerate(VALUES + TIES)}
+    tree = frame(ROOT, 0.0, 1, *(frame(f, value, value) for f, value in functions.items()))
+    tree.add_up()
+    page = visit(tree)
+    said = {name: (own, calls) for name, (own, _, calls) in table(page).items()}
+    assert said == {
+        names.label(f): (seconds(value), count(value)) for f, value in functions.items()
+    }
+    halves = frame(ROOT, 0.0, 1, frame(FIB, small, 1), frame(JOB, rest, 1))
+    halves.add_up()
+    page = visit(halves, address="direction=icicle")
+    click_frame(page, 1, 0.99)
+    assert detail(page)["total"] == f"{seconds(small)} ({percent(small, 1)})"

@@ -1,4 +1,4 @@
-"""Merging recursion: no function twice on a path, so that what it calls stands in one place."""
+"""Merging recursion: a stack that goes round again stands where it went round first."""
 
 from __future__ import annotations
 
@@ -9,65 +9,82 @@ from reqprof.tree.node import Node
 if TYPE_CHECKING:
     from reqprof.model import Function
 
+_LONGEST = 50
+"""Frames of a round; programs that recurse go round in few."""
+
 
 def merged(tree: Node) -> Node:
-    """A copy in which a function that comes again on its own path is its first frame there.
+    """A copy in which a part of a stack that repeats itself at once is there only once.
 
-    ``a;b;a;x`` becomes ``a;x``, and what else ``b`` called stays below ``a;b``. The numbers of
-    merged frames are added, so calls count the recursive ones too and totals are what they cover
-    together. Remainders and waits are no functions: they stay below the frame that had them.
-    Reconstructed trees are already so.
+    ``a;a;x`` becomes ``a;x``, and ``a;b;a;b;x`` becomes ``a;b;x``. A frame that ends a repetition
+    is added to the frame it repeats, with all that it called. That one is below every function of
+    the round already, so each function's total, that of its outermost frames, stays as it was.
+    ``a;b;a;x``, where the second round goes another way, stays too: merged into ``a;x`` it would
+    take ``x`` away from ``b``. Calls are added, so they count the recursive ones.
+
+    Remainders and waits are no functions and repeat nothing. Reconstructed trees have no function
+    twice on a stack.
     """
-    path = _Path(tree)
+    root = Node(tree.function)
+    root.add(tree)
+    above: dict[Node, Node | None] = {root: None}
+    path = [root]  # of the copy, by depth in the tree
+    recursive = _recursive(tree)
     for depth, node in tree.walk():
         if depth:
-            path.leave(depth)
-            path.enter(node)
-    path.root.add_up()
-    return path.root
+            del path[depth:]
+            again = node.function in recursive
+            path.append(_frame(node.function, path[-1], above, again=again))
+            path[-1].add(node)
+    root.add_up()
+    return root
 
 
-class _Path:
-    """The frames of the copy from its root to where the walk is, each step in constant time."""
+def _recursive(tree: Node) -> set[Function]:
+    """The functions that are below themselves anywhere."""
+    found: set[Function] = set()
+    path: list[Function] = []
+    there: set[Function] = set()
+    for depth, node in tree.walk():
+        for function in path[depth:]:
+            there.discard(function)
+        del path[depth:]
+        if node.function in there:
+            found.add(node.function)
+        path.append(node.function)
+        there.add(node.function)
+    return found
 
-    def __init__(self, tree: Node) -> None:
-        self.root = Node(tree.function)
-        self.root.add(tree)
-        self.frames = [self.root]
-        self.depth = 0  # of the last frame that counts; those behind it wait for the way back
-        self.places: dict[Function, int] = {}  # the depth at which a function was last entered
-        self.back: list[tuple[int, int, Node | None, Function, int | None]] = []
 
-    def enter(self, node: Node) -> None:
-        function = node.function
-        known = self.places.get(function)
-        if known is not None and known <= self.depth and self.frames[known].function == function:
-            self.back.append((self.depth, known, None, function, known))
-            self.depth = known
-        else:
-            self._step(function, known)
-        self.frames[self.depth].add(node)
+def _frame(
+    function: Function, parent: Node, above: dict[Node, Node | None], *, again: bool
+) -> Node:
+    """The frame of the copy that a call from ``parent`` belongs to."""
+    found = _repeated(function, parent, above) if again else None
+    found = found or parent.children.get(function)
+    if found is None:
+        found = parent.children[function] = Node(function)
+        above[found] = parent
+    return found
 
-    def _step(self, function: Function, known: int | None) -> None:
-        above = self.frames[self.depth]
-        frame = above.children.get(function)
-        if frame is None:
-            frame = above.children[function] = Node(function)
-        deeper = self.depth + 1
-        if deeper == len(self.frames):
-            self.frames.append(frame)
-        self.back.append((self.depth, deeper, self.frames[deeper], function, known))
-        self.frames[deeper] = frame
-        self.places[function] = deeper
-        self.depth = deeper
 
-    def leave(self, depth: int) -> None:
-        """Back to where the path was before the frame at this depth of the tree was entered."""
-        while len(self.back) >= depth:
-            self.depth, place, frame, function, known = self.back.pop()
-            if frame is not None:
-                self.frames[place] = frame
-            if known is None:
-                del self.places[function]
-            else:
-                self.places[function] = known
+def _repeated(function: Function, parent: Node, above: dict[Node, Node | None]) -> Node | None:
+    """The frame that the call would repeat, with the whole round before it."""
+    stack: list[Node] = []  # the innermost first
+    node: Node | None = parent
+    while node is not None and len(stack) < _LONGEST:
+        if node.function == function and _comes_again(stack, node, above):
+            return node
+        stack.append(node)
+        node = above[node]
+    return None
+
+
+def _comes_again(round_: list[Node], end: Node, above: dict[Node, Node | None]) -> bool:
+    """Whether below ``end`` of a round lie the same functions as the round has."""
+    node = above[end]
+    for one in round_:
+        if node is None or node.function != one.function:
+            return False
+        node = above[node]
+    return True

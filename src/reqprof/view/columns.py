@@ -88,7 +88,9 @@ def columns(tree: Node, functions: Functions) -> dict[str, list[float]]:
         found["depth"].append(depth)
         found["fn"].append(functions.number(node.function))
         found["self"].append(nanosecond(node.self_time))
-        found["calls"].append(node.calls if isinstance(node.calls, int) else round(node.calls, 2))
+        found["calls"].append(
+            node.calls if isinstance(node.calls, int) else float(f"{node.calls:.6g}")
+        )
         found["doubt"].append(_doubt(node))
         found["added"].append(nanosecond(node.overhead))
     for name in ("doubt", "added"):

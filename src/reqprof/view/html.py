@@ -43,7 +43,6 @@ _SHADES = {"page": PAGE, "ink": INK, "hatch": HATCH}
 # So many are read and drawn in a quarter of a second.
 _MOST_FRAMES = 100_000
 _MOST_OF_PARTS = 100_000  # together
-_SMALLEST = 5e-5  # of a tree's time
 _DEEPEST = 1000
 
 
@@ -62,14 +61,14 @@ def render(
 
     ``routes`` and ``requests`` are trees by name, in the order of the page's selector; one alone
     would repeat the whole and is left out. ``threshold`` is the percentage of a tree's time below
-    which frames are merged, .005 unless given; fewer are kept where trees are many or large.
+    which frames are merged; the narrowest are where trees are many or large: the page has at most
+    100,000 frames of the whole, and as many of all parts together.
     ``inverted`` opens the page with the root above. ``source`` puts the lines of the functions with
     the most self time into the page, as far as their files are here.
     """
     functions = Functions()
-    share = _SMALLEST if threshold is None else threshold / 100
     subjects = [
-        _subject(group, name, one, functions, share, room)
+        _subject(group, name, one, functions, (threshold or 0.0) / 100, room)
         for group, name, one, room in _subjects(tree, routes or {}, requests or {})
     ]
     data = {
@@ -105,7 +104,8 @@ def _subject(
 ) -> dict[str, object]:
     shown = prune(tree, min_total=tree.total * share, max_frames=room, max_depth=_DEEPEST)
     frames = columns(shown, functions)
-    return {"group": group, "name": names.clean(name), "trust": trust(tree), "frames": frames}
+    said = trust(tree) if tree.total > 0 else "No time was recorded."
+    return {"group": group, "name": names.clean(name), "trust": said, "frames": frames}
 
 
 def _page(title: str, notes: Sequence[str], data: Mapping[str, object]) -> str:

@@ -12,7 +12,7 @@ function offerChoices(view) {
   on("search", "input", (target) => ({ query: target.value }), false);
   on("mode", "change", (target) => ({ mode: target.value, fn: view.functionInHand() }));
   for (const choice of document.querySelectorAll("#library select")) {
-    choice.append(...["show", "fold", "hide"].map((how) => element("option", {}, how)));
+    choice.append(...TREATMENTS.map((how) => element("option", {}, how)));
     choice.addEventListener("change", () => view.go({ [choice.dataset.kind]: choice.value }));
   }
   find("direction").addEventListener("click", () => view.go(turned(view), false));
@@ -49,7 +49,7 @@ function showControls(view, shade) {
   if (state.theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = state.theme;
   find("subject").value = state.subject;
-  find("trust").textContent = PROFILE.subjects[state.subject].trust;
+  showNotes(view);
   const fn = view.functionInHand();
   find("mode").value = state.mode;
   for (const option of find("mode").options) {
@@ -73,6 +73,13 @@ function showControls(view, shade) {
   );
 }
 
+function showNotes(view) {
+  // The notes of the file are about all requests.
+  const { group, name, trust } = PROFILE.subjects[view.state.subject];
+  for (const note of document.querySelectorAll(".notes p:not([id])")) note.hidden = Boolean(group);
+  find("trust").textContent = group ? `${name}: ${seconds(view.whole)}. ${trust}` : trust;
+}
+
 function showSearch(view) {
   const field = find("search");
   if (document.activeElement !== field) field.value = view.state.query;
@@ -80,7 +87,8 @@ function showSearch(view) {
   const matched = find("matched");
   matched.className = view.wrong ? "bad" : "";
   const share = percent(view.found.ns, view.whole);
-  matched.textContent = view.wrong || (view.matches ? `${share} matched` : "");
+  const said = view.found.frames.length ? `${share} matched` : "no match";
+  matched.textContent = view.wrong || (view.matches ? said : "");
   for (const id of ["previous", "next"]) find(id).hidden = !view.found.frames.length;
 }
 
@@ -112,6 +120,11 @@ function listenToKeys(view) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || find("keys").open) return;
     const { target } = event;
+    if (event.key === "Escape" && find("library").open) {
+      find("library").open = false;
+      find("library").firstElementChild.focus();
+      return;
+    }
     if (target === find("search")) {
       if (event.key === "Enter") view.nextMatch(event.shiftKey ? -1 : 1);
       else if (event.key !== "Escape") return;
@@ -143,17 +156,17 @@ function actionOf(view, key) {
   const up = state.direction === "flame" ? "ArrowUp" : "ArrowDown";
   const actions = {
     [up]: () => i + 1 < tree.end[i] && view.select(i + 1),
-    [up === "ArrowUp" ? "ArrowDown" : "ArrowUp"]: () => i > 0 && view.select(tree.parent[i]),
+    [up === "ArrowUp" ? "ArrowDown" : "ArrowUp"]: () => descend(view, tree, i),
     ArrowRight: () => view.select(beside(tree, i, 1)),
     ArrowLeft: () => view.select(beside(tree, i, -1)),
     Enter: () => view.go({ at: view.fns(tree, i), window: "" }),
     Backspace: () => i > 0 && view.go({ at: view.fns(tree, tree.parent[i]) }),
-    Escape: () => view.go({ at: "" }),
+    Escape: () => view.go(state.at || state.window ? { at: "" } : { mode: "stacks" }),
     0: () => view.go({ at: "" }),
     "+": () => flame.zoomAt(flame.width / 2, 0.6),
     "=": () => flame.zoomAt(flame.width / 2, 0.6),
     "-": () => flame.zoomAt(flame.width / 2, 1 / 0.6),
-    "/": () => find("search").select() || find("search").focus(),
+    "/": () => find("search").select(), // which focuses it too
     n: () => view.nextMatch(1),
     N: () => view.nextMatch(-1),
     s: () => fn !== NONE && view.go({ mode: "sandwich", fn }),
@@ -165,6 +178,15 @@ function actionOf(view, key) {
     "?": () => find("keys").showModal(),
   };
   return actions[key];
+}
+
+function descend(view, tree, i) {
+  // To the frame below; from the middle of a sandwich to the widest caller.
+  const callersPane = view.flame.panes[1];
+  if (i > 0) view.select(tree.parent[i]);
+  else if (callersPane && callersPane.tree.rows[1]) {
+    view.go({ mode: "sandwich", fn: callersPane.tree.fn[callersPane.tree.rows[1][0]] });
+  }
 }
 
 function beside(tree, i, step) {

@@ -31,22 +31,35 @@ function isWait(fn) {
   return FN[fn].package.kind === "wait";
 }
 
+// The figures are those that the command prints: of two as near, the even one.
+function fixed(value, digits) {
+  const text = value.toFixed(digits);
+  const beyond = value.toFixed(Math.min(100, digits + 60)).slice(text.length + (digits ? 0 : 1));
+  const isTie = /^50*$/.test(beyond) && Number(text.at(-1)) % 2;
+  return isTie ? (value - 10 ** -digits / 4).toFixed(digits) : text;
+}
+
+function grouped(value) {
+  return Number(fixed(value, 0)).toLocaleString("en");
+}
+
 function seconds(ns) {
-  if (ns >= 0.9995e9) return `${three(ns / 1e9)} s`;
-  if (ns >= 0.9995e6) return `${three(ns / 1e6)} ms`;
-  return ns > 0 ? `${three(ns / 1e3)} µs` : "0 s";
+  const value = ns / 1e9;
+  if (value >= 0.9995) return `${three(value)} s`;
+  if (value >= 0.0009995) return `${three(value / 1e-3)} ms`;
+  return value > 0 ? `${three(value * 1e6)} µs` : "0 s";
 }
 
 function three(value) {
-  if (value >= 99.95) return Math.round(value).toLocaleString("en");
-  return value.toFixed(value >= 9.995 ? 1 : 2);
+  if (value >= 99.95) return grouped(value);
+  return fixed(value, value >= 9.995 ? 1 : 2);
 }
 
 function percent(part, whole) {
-  return `${(whole > 0 ? 100 * part / whole : 100).toFixed(1)} %`;
+  return `${fixed(whole > 0 ? 100 * (part / whole) : 100, 1)} %`;
 }
 
 function count(value) {
-  if (Number.isInteger(value) || value >= 9.95) return Math.round(value).toLocaleString("en");
-  return value >= 0.05 ? value.toFixed(1).replace(/\.0$/, "") : "<0.1";
+  if (Number.isInteger(value) || value >= 9.95) return grouped(value);
+  return value >= 0.05 ? fixed(value, 1).replace(/\.0$/, "") : "<0.1";
 }

@@ -41,7 +41,7 @@ class Flame {
     const height = this.levels * ROW;
     const wasHome = this.isHome();
     const narrow = matchMedia("(max-width: 60rem)").matches;
-    this.host.style.height = narrow ? `${Math.min(height, innerHeight * 0.7)}px` : "";
+    this.host.style.height = narrow ? `${Math.min(height, innerHeight * 0.6)}px` : "";
     this.stack.style.height = `${height}px`;
     const { clientWidth, clientHeight } = this.host;
     this.width = clientWidth;
@@ -62,6 +62,12 @@ class Flame {
   get scale() {
     // Pixels of a nanosecond.
     return this.width / ((this.window[1] - this.window[0]) * this.whole || 1);
+  }
+
+  extent(tree, i) {
+    // The part of the whole that a frame is, as a window; all of it where nothing took time.
+    if (!(tree.total[i] > 0)) return [0, 1];
+    return [tree.left[i] / this.whole, (tree.left[i] + tree.total[i]) / this.whole];
   }
 
   // The picture fills the host from the top, an icicle too; a flame that is lower stands below.
@@ -108,8 +114,7 @@ class Flame {
       this.host.scrollTop = top + ROW - this.height;
     }
     const [a, b] = this.window;
-    const left = pane.tree.left[i] / this.whole;
-    const right = left + pane.tree.total[i] / this.whole;
+    const [left, right] = this.extent(pane.tree, i);
     if (right <= a || left >= b) this.zoom(left - (b - a) / 2, left + (b - a) / 2);
     this.draw();
   }
@@ -163,6 +168,10 @@ class Flame {
 
   row(pane, row, y, hatch) {
     const { tree } = pane;
+    if (!this.whole) {
+      if (row[0] === 0) this.frame(pane, 0, 0, this.width, y, hatch);
+      return;
+    }
     const start = this.window[0] * this.whole;
     const stop = this.window[1] * this.whole;
     let runLeft = 0;
@@ -234,8 +243,7 @@ class Flame {
 
   fits(text, columns, room) {
     // Measuring is slow, and all of ASCII is as wide as an m here.
-    // eslint-disable-next-line no-control-regex
-    if (/^[\x00-\x7f]*$/.test(text)) return text.length <= columns;
+    if (/^[ -~]*$/.test(text)) return text.length <= columns;
     return this.context.measureText(text).width <= room;
   }
 }

@@ -3,19 +3,21 @@
 const ROWS = 100;
 const PLATEAUS = 10;
 const STACKS = 3;
+const MOST = 7; // callers that a person still reads as one stack
+const FOREIGN = 5; // of a stack without own code, the last one counted in
 
 function showPlateaus(list, view, waits) {
   const { simple, whole } = view;
   const found = plateausOf(simple, waits, PLATEAUS);
-  list.parentElement.hidden = waits && !found.length;
-  list.replaceChildren(...found.map(({ fn, ns, frames }) => {
+  list.parentElement.hidden = !found.length;
+  list.replaceChildren(...found.map(({ fn, ns, guessed, frames }) => {
     const bar = element("div", { class: "bar" });
     bar.style.width = `${100 * ns / (whole || 1)}%`;
     const more = frames.length - STACKS;
     return element(
       "li", {},
       link(FN[fn].label, () => view.go({ mode: "sandwich", fn })), " ",
-      element("span", { class: "share" }, `${percent(ns, whole)}, ${seconds(ns)}`),
+      element("span", { class: "share" }, `${percent(ns, whole)}, ${guessed ? "~" : ""}${seconds(ns)}`),
       bar,
       ...frames.slice(0, STACKS).map((i) => stackLine(view, i, waits)),
       more > 0 ? element("div", { class: "stack" }, `and ${count(more)} more stack${more > 1 ? "s" : ""}`) : "",
@@ -34,15 +36,20 @@ function stackLine(view, i, waits) {
 }
 
 function brief(fns) {
-  // The app's own frames and the last one's caller; an ellipsis stands for others.
+  // The callers that tell most, as the command chooses them: the app's own and what the last of
+  // them called, or the nearest; an ellipsis stands for others.
   const last = fns.length - 1;
-  const kept = fns.map((fn, k) => k >= last - 1 || FN[fn].package.kind === "app");
-  const names = [];
-  fns.slice(0, last).forEach((fn, k) => {
-    if (kept[k]) names.push(FN[fn].short);
-    else if (names[names.length - 1] !== "…") names.push("…");
+  let kept = fns.map((fn, k) => k).filter((k) => FN[fns[k]].package.kind === "app");
+  while (kept.length && FN[fns[kept[0]]].short === "__call__") kept.shift();
+  if (kept.length) kept.push(kept.at(-1) + 1);
+  else kept = fns.map((fn, k) => k).slice(-FOREIGN);
+  kept = kept.filter((k) => k < last);
+  if (!kept.length && last > 0) kept = [last - 1];
+  if (kept.length > MOST) kept.splice(1, kept.length - MOST);
+  return kept.flatMap((k, place) => {
+    const next = place + 1 < kept.length ? kept[place + 1] : last;
+    return next > k + 1 ? [FN[fns[k]].short, "…"] : [FN[fns[k]].short];
   });
-  return names.length > 7 ? ["…", ...names.slice(-6)] : names;
 }
 
 class FunctionTable {
@@ -78,7 +85,8 @@ class FunctionTable {
     const { sums, matches } = this.view;
     const found = [];
     for (let fn = 0; fn < FUNCTIONS; fn++) {
-      if (sums.frames[fn] && isFunction(fn) && (!matches || matches[fn])) found.push(fn);
+      const isWanted = matches ? matches[fn] : isFunction(fn) || fn === REST;
+      if (sums.frames[fn] && isWanted) found.push(fn);
     }
     return found;
   }
@@ -101,15 +109,22 @@ class FunctionTable {
     const { view } = this;
     const { sums } = view;
     const guess = sums.exact[fn] ? "" : "~";
-    const name = link(FN[fn].label, () => view.go({ mode: "sandwich", fn }), {
-      title: "Sandwich: its callers and callees",
-    });
+    const figure = (text) => element("td", { class: "n" }, guess + text);
     return element(
       "tr", view.state.fn === fn ? { class: "chosen" } : {},
-      element("td", { class: "n" }, guess + seconds(sums.self[fn])),
-      element("td", { class: "n" }, guess + seconds(sums.total[fn])),
-      element("td", { class: "n" }, guess + count(sums.calls[fn])),
-      element("td", {}, name, element("small", {}, FN[fn].place)),
+      figure(seconds(sums.self[fn])),
+      figure(seconds(sums.total[fn])),
+      fn === REST ? element("td") : figure(count(sums.calls[fn])),
+      element("td", {}, this.name(fn), element("small", {}, ...breakable(FN[fn].place))),
     );
+  }
+
+  name(fn) {
+    if (fn === REST) return nameOf(fn);
+    const name = link("", () => this.view.go({ mode: "sandwich", fn }), {
+      title: "Sandwich: its callers and callees",
+    });
+    name.append(...breakable(FN[fn].label));
+    return name;
   }
 }

@@ -16,26 +16,32 @@ class View {
 
   go(changes, isStep = true) {
     // Changes the state, the address and the page; a step is one that Back undoes.
+    this.writeWindow();
     const before = this.state;
     const moves = ["subject", "mode", "fn", ...KINDS, "recursion"].some((key) => key in changes);
     if (moves && !("at" in changes)) Object.assign(changes, { at: "", window: "" });
     if ("at" in changes && !("window" in changes)) changes.window = "";
     this.state = { ...before, ...changes };
-    const address = toAddress(this.state);
-    if (isStep && address !== toAddress(before)) history.pushState(null, "", address);
-    else history.replaceState(null, "", address);
-    this.update(before);
+    if (["stacks", "inverted"].includes(this.state.mode)) this.state.fn = NONE;
+    find("tip").hidden = true;
+    if ("at" in changes || "fn" in changes) document.querySelector("aside").scrollTop = 0;
+    this.update(before, () => {
+      const address = toAddress(this.state);
+      if (isStep && address !== toAddress(before)) history.pushState(null, "", address);
+      else history.replaceState(null, "", address);
+    });
   }
 
   arrive() {
     const before = this.state;
     this.state = fromAddress();
-    this.update(before);
+    this.update(before, () => {});
   }
 
-  update(before) {
+  update(before, write) {
     const changed = (...keys) => keys.some((key) => this.state[key] !== before[key]);
     if (changed("subject", "recursion", ...KINDS)) this.compute();
+    write();
     this.show(changed("mode", "fn", "subject", "direction", "recursion", ...KINDS));
   }
 
@@ -47,6 +53,10 @@ class View {
     this.simple = simplified(this.trees.get(state.subject), state, state.recursion);
     this.sums = byFunction(this.simple);
     this.isFresh = true;
+    // Another subject, or a tree without some library, may lack what the sandwich is of.
+    if (state.fn !== NONE && !this.sums.frames[state.fn]) {
+      Object.assign(state, { fn: NONE, mode: "stacks", at: "", window: "" });
+    }
   }
 
   panes() {
@@ -89,9 +99,9 @@ class View {
     const [pane] = flame.panes;
     flame.selected = i > 0 || this.state.mode === "sandwich" ? [pane, i] : null;
     const { tree } = pane;
-    const [a, b] = state.window.split("-").map(Number);
-    if (state.window && b > a) flame.zoom(a, b);
-    else flame.zoom(tree.left[i] / flame.whole, (tree.left[i] + tree.total[i]) / flame.whole);
+    const [a, b] = state.window.split("..").map(Number);
+    if (b > a) flame.zoom(a, b);
+    else flame.zoom(...flame.extent(tree, i));
     showDetail(find("detail"), this, tree, i);
     find("spoken").textContent = i > 0 ? `${nameOf(tree.fn[i])}, ${percent(tree.total[i], this.whole)}` : "";
     if (flame.selected) flame.reveal(pane, i);
@@ -149,8 +159,17 @@ class View {
   keepWindow() {
     const [a, b] = this.flame.window;
     this.state = { ...this.state, window: windowText(a, b) };
+    if (a <= 0 && b >= 1 && !this.state.at) this.state.window = "";
     clearTimeout(this.keeping);
-    this.keeping = setTimeout(() => history.replaceState(null, "", toAddress(this.state)), 200);
+    this.keeping = setTimeout(() => this.writeWindow(), 200);
+  }
+
+  writeWindow() {
+    // Into the address, when the window has come to rest.
+    if (!this.keeping) return;
+    clearTimeout(this.keeping);
+    this.keeping = 0;
+    history.replaceState(null, "", toAddress(this.state));
   }
 
   search() {
@@ -164,7 +183,7 @@ class View {
           isFunction(index) && (pattern.test(fn.label) || pattern.test(fn.place)),
         ));
       } catch (error) {
-        this.wrong = error.message.replace(/^Invalid regular expression: /, "");
+        this.wrong = error.message.replace(/^.*: /s, "");
       }
     }
     this.found = this.matches ? matching(this.simple, this.matches) : { ns: 0, frames: [] };
@@ -172,11 +191,15 @@ class View {
   }
 
   nextMatch(step) {
-    const { frames } = this.found;
+    if (!this.matches) return;
+    const { frames } = matching(this.flame.panes[0].tree, this.matches);
     if (!frames.length) return;
-    this.turn = this.query === this.state.query ? (this.turn + step + frames.length) % frames.length : 0;
-    this.query = this.state.query;
-    this.go({ mode: "stacks", at: this.fns(this.simple, frames[this.turn]) });
+    const { tree } = this.flame.panes[0];
+    const isSame = this.searched === this.state.query && this.turnedIn === tree;
+    this.turn = isSame ? (this.turn + step + frames.length) % frames.length : 0;
+    this.searched = this.state.query;
+    this.turnedIn = tree;
+    this.go({ at: this.fns(tree, frames[this.turn]) });
   }
 
   untraced(tree) {
@@ -187,10 +210,17 @@ class View {
   }
 }
 
-const KINDS = ["framework", "package", "stdlib", "C"];
-
 function windowText(a, b) {
-  return b - a >= 1 ? "" : `${a.toFixed(6)}-${b.toFixed(6)}`;
+  return `${Number(a.toPrecision(12))}..${Number(b.toPrecision(12))}`;
+}
+
+function followDensity(flame) {
+  // A query is of one density, so each change needs another.
+  const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+  query.addEventListener("change", () => {
+    flame.fit();
+    followDensity(flame);
+  }, { once: true });
 }
 
 performance.mark("reqprof-start");
@@ -201,5 +231,5 @@ listenToKeys(view);
 addEventListener("hashchange", () => view.arrive());
 addEventListener("popstate", () => view.arrive());
 isDarkSystem.addEventListener("change", () => view.show(false));
-matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", () => view.flame.fit());
+followDensity(view.flame);
 requestAnimationFrame(() => performance.measure("reqprof-drawn", "reqprof-start"));

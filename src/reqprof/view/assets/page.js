@@ -22,6 +22,11 @@ function link(text, onclick, attributes = {}) {
   return button(text, onclick, { class: "link", ...attributes });
 }
 
+function breakable(text) {
+  // A name or a path that may go on in the next line where a part of it ends.
+  return text.split(/(?<=[./_])/).flatMap((part, k) => (k ? [element("wbr"), part] : [part]));
+}
+
 function doubtInWords(tree, i) {
   const share = doubt(tree, i);
   if (share === 0) return "exact";

@@ -20,6 +20,8 @@ class Pointers {
     if (event.button) return;
     this.down.set(event.pointerId, [event.offsetX, event.offsetY]);
     if (this.down.size === 1) this.moved = 0;
+    // So that a release is heard of wherever it is.
+    this.flame.canvas.setPointerCapture(event.pointerId);
   }
 
   move(event) {
@@ -31,7 +33,6 @@ class Pointers {
     }
     const [x, y] = [event.offsetX, event.offsetY];
     this.moved += Math.abs(x - before[0]) + Math.abs(y - before[1]);
-    if (this.moved > STILL) flame.canvas.setPointerCapture(event.pointerId);
     if (this.down.size === 2) this.pinch(event.pointerId, before, [x, y]);
     else if (this.moved > STILL) {
       flame.onHover(null);

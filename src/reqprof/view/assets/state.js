@@ -3,18 +3,18 @@
 const USUAL = {
   subject: 0, mode: "stacks", fn: NONE, at: "", window: "", query: "", colour: "package",
   direction: PROFILE.icicle ? "icicle" : "flame", theme: "auto", sort: "self", recursion: true,
-  framework: "show", package: "show", stdlib: "show", C: "show",
+  framework: "show", package: "show", stdlib: "show", C: "show", generated: "show",
 };
+
+const KINDS = ["framework", "package", "stdlib", "C", "generated"];
+const TREATMENTS = ["show", "fold", "hide"];
 
 const ALLOWED = {
   mode: ["stacks", "inverted", "sandwich", "callers"],
   colour: ["package", "self", "exactness"],
   direction: ["flame", "icicle"],
   theme: ["auto", "light", "dark"],
-  framework: ["show", "fold", "hide"],
-  package: ["show", "fold", "hide"],
-  stdlib: ["show", "fold", "hide"],
-  C: ["show", "fold", "hide"],
+  ...Object.fromEntries(KINDS.map((kind) => [kind, TREATMENTS])),
   sort: ["self", "total", "calls", "name", "-self", "-total", "-calls", "-name"],
 };
 
@@ -23,8 +23,8 @@ function fromAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   const state = { ...USUAL };
   for (const [key, value] of given) {
-    if (!(key in USUAL)) continue;
-    if (ALLOWED[key] && !ALLOWED[key].includes(value)) continue;
+    if (!Object.hasOwn(USUAL, key)) continue;
+    if (Object.hasOwn(ALLOWED, key) && !ALLOWED[key].includes(value)) continue;
     state[key] = { number: Number(value), boolean: value !== "false" }[typeof USUAL[key]] ?? value;
   }
   if (!PROFILE.subjects[state.subject]) state.subject = 0;

@@ -1,7 +1,11 @@
 // From one tree to another: libraries folded or hidden, recursion merged, callers, callees.
 
-// Of the whole time: callers narrower than this are not told apart.
+// Of the time that is looked at: callers narrower than this are not told apart.
 const NARROWEST = 1 / 3000;
+
+const MOST_EFFORT = 3e6; // frames that are passed in search of callers, some tenths of a second
+
+const LONGEST_ROUND = 50; // frames of a recursion that is merged, as in the SVG
 
 function simplified(tree, treatment, mergesRecursion) {
   // treatment gives show, fold or hide for each kind of package.
@@ -30,8 +34,19 @@ function standing(out, above, fn, how, recursion) {
     const folded = FN[fn].package.folded;
     return out.fn[above] === folded ? above : out.child(above, folded);
   }
-  if (recursion) {
-    for (let i = above; i > 0; i = out.parent[i]) if (out.fn[i] === fn) return i;
+  return recursion ? repeated(out, above, fn) : out.child(above, fn);
+}
+
+function repeated(out, above, fn) {
+  // a;b;a;b is a;b: what ends a round of a stack is the frame that ended the round before. So the
+  // total of each function, that of its outermost frames, stays as it was.
+  const round = []; // the innermost frame first
+  for (let i = above; i > 0 && round.length < LONGEST_ROUND; i = out.parent[i]) {
+    if (out.fn[i] === fn) {
+      let before = i;
+      if (round.every((one) => out.fn[one] === out.fn[before = out.parent[before]])) return i;
+    }
+    round.push(i);
   }
   return out.child(above, fn);
 }
@@ -73,14 +88,13 @@ function callees(tree, fn) {
 
 function callers(tree, fn) {
   // Who called the function: its outermost frames' time, the nearest caller on top of it.
-  const group = [];
+  const shares = [];
   outermost(tree, (i) => {
-    if (tree.fn[i] === fn) group.push(i);
+    if (tree.fn[i] === fn) shares.push(shareOf(tree, i, tree.total[i]));
   });
   const out = new Frames(fn);
-  out.calls[0] = sum(group, (i) => tree.calls[i]);
-  const share = (i) => ({ at: i, ns: tree.total[i], calls: tree.calls[i], exact: tree.exact[i] });
-  climb(tree, out, [[0, group.map(share)]]);
+  out.calls[0] = sum(shares, (one) => one.calls);
+  climb(tree, out, [[0, shares]], sum(shares, (one) => one.ns));
   return new Tree(out, false);
 }
 
@@ -93,43 +107,54 @@ function inverted(tree) {
     if (!tree.self[i]) continue;
     const frame = out.child(0, tree.fn[i]);
     out.calls[frame] += tree.calls[i];
-    const one = { at: i, ns: tree.self[i], calls: tree.calls[i], exact: tree.exact[i] };
-    if (groups.has(frame)) groups.get(frame).push(one);
-    else groups.set(frame, [one]);
+    gather(groups, frame, shareOf(tree, i, tree.self[i]));
   }
   out.self[0] = tree.self[0];
-  climb(tree, out, [...groups]);
+  climb(tree, out, [...groups], tree.total[0]);
   return new Tree(out, false);
 }
 
-function climb(tree, out, waiting) {
-  // Hangs callers above each frame: waiting has frames with the shares of time they stand for.
-  const narrowest = tree.total[0] * NARROWEST;
-  while (waiting.length) {
-    const [frame, shares] = waiting.pop();
-    const ns = sum(shares, (one) => one.ns);
-    out.exact[frame] = Number(shares.every((one) => one.exact));
-    if (ns < narrowest) {
-      const rest = out.child(frame, REST);
-      out.self[rest] = ns;
-      continue;
-    }
+function shareOf(tree, i, ns) {
+  // A part of the time of a stack, at the frame that it has been followed up to.
+  return { at: i, ns, calls: tree.calls[i], exact: tree.exact[i] };
+}
+
+function gather(groups, frame, share) {
+  if (groups.has(frame)) groups.get(frame).push(share);
+  else groups.set(frame, [share]);
+}
+
+function climb(tree, out, waiting, whole) {
+  // Hangs callers above each frame: waiting has frames with the shares of time they stand for,
+  // and grows. Stacks may be many and deep, so there is an end to it, the nearest callers first.
+  let effort = MOST_EFFORT;
+  for (let turn = 0; turn < waiting.length; turn++) {
+    const [frame, shares] = waiting[turn];
+    waiting[turn] = null;
+    const isCut = sum(shares, (one) => one.ns) < whole * NARROWEST || effort < 0;
+    effort -= shares.length;
     const groups = new Map();
-    for (const one of shares) {
-      const at = tree.parent[one.at];
-      if (at <= 0) {
-        out.self[frame] += one.ns;
-        if (!one.exact) out.guessed[frame] += one.ns;
-        continue;
+    for (const share of shares) {
+      out.exact[frame] &= share.exact;
+      share.at = tree.parent[share.at];
+      if (share.at <= 0) stand(out, frame, share);
+      else if (isCut) stand(out, out.child(frame, REST), share);
+      else {
+        const above = out.child(frame, tree.fn[share.at]);
+        out.calls[above] += share.calls;
+        gather(groups, above, share);
       }
-      const above = out.child(frame, tree.fn[at]);
-      out.calls[above] += one.calls;
-      const moved = { ...one, at };
-      if (groups.has(above)) groups.get(above).push(moved);
-      else groups.set(above, [moved]);
     }
     waiting.push(...groups);
   }
+  for (let i = out.size - 1; i > 0; i--) out.exact[out.parent[i]] &= out.exact[i];
+}
+
+function stand(out, frame, share) {
+  // The stack ends here, or is followed no further.
+  out.self[frame] += share.ns;
+  out.exact[frame] &= share.exact;
+  if (!share.exact) out.guessed[frame] += share.ns;
 }
 
 function sum(items, value) {
@@ -164,9 +189,10 @@ function plateausOf(tree, waits, count) {
   for (let i = 1; i < tree.size; i++) {
     if (!(tree.self[i] > 0) || !isFunction(tree.fn[i]) || isWait(tree.fn[i]) !== waits) continue;
     const fn = tree.fn[waits ? tree.parent[i] : i];
-    if (!found.has(fn)) found.set(fn, { fn, ns: 0, frames: [] });
+    if (!found.has(fn)) found.set(fn, { fn, ns: 0, guessed: 0, frames: [] });
     const one = found.get(fn);
     one.ns += tree.self[i];
+    one.guessed += tree.guessed[i];
     one.frames.push(i);
   }
   const most = [...found.values()].sort((a, b) => b.ns - a.ns).slice(0, count);
