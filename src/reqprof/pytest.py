@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Wrapper = Generator[None, Any, None]
 
 _NAME = "reqprof"
-_RESUMED = 2  # frames: a wrapper that goes on, and the call of leave
+_RESUMED = 3  # frames: a hook that goes on, what it yields from, and the call of leave
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,26 +72,12 @@ class Plugin:
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Wrapper:
         """Innermost round the function of a test."""
-        job = self._begin(pyfuncitem) if _is_plain(pyfuncitem) else None
-        if job is None:
-            yield
-            return
-        stretch = job.enter()
-        yield
-        job.leave(stretch, _RESUMED)
-        self._end(job)
+        yield from self._recorded(self._begin(pyfuncitem) if _is_plain(pyfuncitem) else None)
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Wrapper:
         """Innermost round what is a test otherwise: of unittest, a doctest, of a plugin's own."""
-        job = None if _is_plain(item) else self._begin(item)
-        if job is None:
-            yield
-            return
-        stretch = job.enter()
-        yield
-        job.leave(stretch, _RESUMED)
-        self._end(job)
+        yield from self._recorded(None if _is_plain(item) else self._begin(item))
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Wrapper:
@@ -128,6 +114,15 @@ class Plugin:
         terminalreporter.write_line(f"reqprof: profiles of {tests} in {folder}{gone}{how}")
         if lost:
             terminalreporter.write_line(f"reqprof: {lost} tests left no profile: {self.why}")
+
+    def _recorded(self, job: Job | None) -> Wrapper:
+        if job is None:
+            yield
+            return
+        stretch = job.enter()
+        yield
+        job.leave(stretch, _RESUMED)
+        self._end(job)
 
     def _begin(self, item: pytest.Item) -> Job | None:
         try:
