@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reqprof.cli import flame
+from reqprof.cli import flame, single
 from tests.cli.making import put, put_foreign, put_rubbish
 from tests.conftest import need_module, pstats_table
 
@@ -345,7 +345,7 @@ class TestPrograms:
         result = spawn("flame", "-o", "out.svg", *ours, "--", what, input=b"typed")
         error = result.stderr
         if what == "cprofile":
-            error = error.replace(f"reqprof: {flame._TAKEN_OVER}\n".encode(), b"")
+            error = error.replace(f"reqprof: {single._TAKEN_OVER}\n".encode(), b"")
         said, _, last = error.rpartition(b"wrote out.svg: ")
         assert (result.returncode, result.stdout, said) == (
             expected[0],

@@ -45,6 +45,13 @@ def test_any_calls_keep_their_time(trace: list[Event]) -> None:
     assert total(render(tree)) == round(tree.total * 1e6)
 
 
+@pytest.mark.parametrize("unit", [1, 1000, 10**9])
+@pytest.mark.parametrize("name", NAMES)
+def test_any_unit_keeps_the_time(name: str, unit: int) -> None:
+    tree = build(load(name))
+    assert total(render(tree, unit=unit)) == round(tree.total * unit)
+
+
 @settings(max_examples=100, deadline=None)
 @given(ANYTHING)
 def test_names_cannot_break_the_grammar(name: str) -> None:

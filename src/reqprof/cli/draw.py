@@ -150,11 +150,7 @@ class Pen:
         return [*notes, UNTRACED] if self.options.get("untraced") else notes
 
     def _tree(self, profile: Profile) -> Node:
-        try:
-            return tree_of(profile, with_waits=not self.options.get("no_waits"))
-        except BadProfile as error:
-            self.damaged(error)
-            return build(profile.stats)
+        return tree_of_profile(profile, self.damaged, with_waits=not self.options.get("no_waits"))
 
     def _compensated(self, tree: Node) -> Node:
         if not self.options.get("untraced"):
@@ -166,6 +162,17 @@ class Pen:
     def _flameprof(self, stats: Stats) -> str:
         form = "log" if self.form == "folded" else self.form
         return flameprof.render(stats, format=form, **self.options)  # type: ignore[arg-type]
+
+
+def tree_of_profile(
+    profile: Profile, damaged: Callable[[BadProfile], None], *, with_waits: bool = True
+) -> Node:
+    """The tree of a profile; of its table alone where the rest is damaged, which is told then."""
+    try:
+        return tree_of(profile, with_waits=with_waits)
+    except BadProfile as error:
+        damaged(error)
+        return build(profile.stats)
 
 
 def _lines(caption: Caption) -> list[str]:

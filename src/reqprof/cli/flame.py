@@ -24,30 +24,57 @@ import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from reqprof import __version__, view
-from reqprof.cli import captions, gather, output, script
-from reqprof.cli.draw import Pen
+from reqprof import __version__
+from reqprof.cli import gather, output, script, wish
 from reqprof.cli.script import Program
+from reqprof.cli.single import Drawing
 from reqprof.cli.talk import complain, say, to_terminal
 from reqprof.errors import NotFound, UsageError
 from reqprof.store import reader
-from reqprof.tree.prune import prune
-from reqprof.view.figures import seconds
-from reqprof.view.trust import trust
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from reqprof.model import Profile
-    from reqprof.tree.node import Node
 
 _LOGS = (".log", ".folded", ".collapsed")
-_MICROSECONDS = 1_000_000
-_TAKEN_OVER = "another profiler took over; what came after that is not drawn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a person gave: the options by their names, and their defaults."""
+
+    stats: str
+    arguments: tuple[str, ...]
+    run: bool
+    run_module: bool
+    cpu: bool
+    form: str | None
+    log_mult: int
+    threshold: float
+    width: int
+    row_height: int
+    font_size: int
+    out: str | None
+    wsgi_out_dir: str | None
+    wsgi_format: str | None
+    untrusted: bool
+
+    @property
+    def is_program(self) -> bool:
+        return self.run or self.run_module
+
+    def drawing(self) -> Drawing:
+        path = _destination(self.out, self.form, self.stats)
+        look = {"width": self.width, "row_height": self.row_height, "font_size": self.font_size}
+        form = self.form or _by_extension(path)
+        return Drawing(form, path, self.threshold, self.log_mult, look)
+
+    def program(self) -> Program:
+        clock = "cpu" if self.cpu else "wall"
+        return Program(self.stats, self.arguments, self.run_module, clock)
 
 
 @click.command(help=__doc__, context_settings={"ignore_unknown_options": True})
@@ -64,81 +91,34 @@ _TAKEN_OVER = "another profiler took over; what came after that is not drawn"
     type=click.Choice(["svg", "log"]),
     help="A picture, or folded stacks.  [default: svg, or what FILE's extension says]",
 )
-@click.option(
-    "--log-mult",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=_MICROSECONDS,
-    show_default=True,
-    help="What folded stacks count in a second.",
-)
-@click.option(
-    "--threshold",
-    metavar="PERCENT",
-    type=click.FloatRange(0, 100),
-    default=0.1,
-    show_default=True,
-    help="Of the whole time, below which frames are merged.",
-)
-@click.option(
-    "--width",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=1200,
-    show_default=True,
-    help="Pixels of the picture.",
-)
-@click.option(
-    "--row-height",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=24,
-    show_default=True,
-    help="Pixels of a frame.",
-)
-@click.option(
-    "--font-size",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    help="Pixels.",
-)
+@wish.count("--log-mult", "What folded stacks count in a second.", 1_000_000)
+@wish.threshold("Of the whole time, below which frames are merged.", 0.1)
+@wish.count("--width", "Pixels of the picture.", 1200)
+@wish.count("--row-height", "Pixels of a frame.", 24)
+@wish.count("--font-size", "Pixels.", 12)
 @click.option("-o", "--out", metavar="FILE", help="Where to; - is stdout.")
 @click.option("--wsgi-out-dir", hidden=True)
 @click.option("--wsgi-format", hidden=True)
 @click.version_option(__version__, message="reqprof %(version)s")
 @gather.untrusted
-def command(
-    stats: str,
-    arguments: tuple[str, ...],
-    run: bool,
-    run_module: bool,
-    cpu: bool,
-    form: str | None,
-    log_mult: int,
-    threshold: float,
-    out: str | None,
-    wsgi_out_dir: str | None,
-    wsgi_format: str | None,
-    untrusted: bool,
-    **look: int,
-) -> int:
+def command(**options: Any) -> int:
     """Draw; gives the exit status, which is the program's where one was run."""
-    _check(stats, arguments, run=run, run_module=run_module)
-    if wsgi_out_dir or wsgi_format:
+    asked = _Asked(**options)
+    _check(asked)
+    if asked.wsgi_out_dir or asked.wsgi_format:
         say("--wsgi-out-dir and --wsgi-format do nothing here: see reqprof.launch")
-    path = _destination(out, form, stats)
-    drawing = _Drawing(form or _by_extension(path), threshold, log_mult, look, path)
-    if not (run or run_module):
-        if cpu:
-            say(f"--cpu does nothing without -r or -m: {stats} has the times it was recorded with")
-        return drawing.draw(_read(Path(stats), path, trusted=not untrusted))
-    _check_place(stats, path)
-    return _run(Program(stats, arguments, run_module, "cpu" if cpu else "wall"), drawing)
+    drawing = asked.drawing()
+    if asked.is_program:
+        _check_place(asked.stats, drawing.path)
+        return _run(asked.program(), drawing)
+    if asked.cpu:
+        say(
+            f"--cpu does nothing without -r or -m: {asked.stats} has the times it was recorded with"
+        )
+    return drawing.draw(_read(Path(asked.stats), drawing.path, trusted=not asked.untrusted))
 
 
-def _run(program: Program, drawing: _Drawing) -> int:
+def _run(program: Program, drawing: Drawing) -> int:
     """Run it and draw the run; gives the exit status."""
     failed = 0
     status, profile = script.run(program, aside=drawing.path is None)
@@ -152,62 +132,26 @@ def _run(program: Program, drawing: _Drawing) -> int:
     return script.end_like(status) or failed
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawing:
-    """How a profile is drawn, and where to: stdout where ``path`` is None."""
-
-    form: str
-    threshold: float  # percent
-    log_mult: int
-    look: Mapping[str, int]
-    path: Path | None
-
-    def draw(self, profile: Profile, title: str = "") -> int:
-        """Draw it; gives the exit status."""
-        remarks = gather.Remarks()
-        tree = Pen("svg", damaged=remarks.table_alone).frames(profile)
-        if profile.request is not None and profile.request.interrupted:
-            complain(_TAKEN_OVER)
-        if self.form == "svg":
-            content = self._picture(tree, profile, title)
-        else:
-            say(trust(tree))  # the format has no place for it
-            content = self._log(tree)
-        output.deliver(content, self.path)
-        if self.path is not None:
-            output.wrote(self.path, f"{seconds(tree.total)} profiled")
-        return remarks.status
-
-    def _picture(self, tree: Node, profile: Profile, title: str) -> str | bytes:
-        heading, notes = captions.alone(profile)
-        if profile.request is not None and profile.request.interrupted:
-            notes = [*notes, f"Interrupted: {_TAKEN_OVER}."]
-        return view.by_name("svg")(
-            tree, title=title or heading, notes=notes, threshold=self.threshold, **self.look
-        )
-
-    def _log(self, tree: Node) -> str | bytes:
-        shown = prune(tree, min_total=tree.total * self.threshold / 100)
-        for _, node in shown.walk():
-            node.self_time *= self.log_mult / _MICROSECONDS
-            node.total *= self.log_mult / _MICROSECONDS
-        return view.by_name("folded")(shown)
-
-
-def _check(stats: str, arguments: tuple[str, ...], *, run: bool, run_module: bool) -> None:
-    if run and run_module:
+def _check(asked: _Asked) -> None:
+    if asked.run and asked.run_module:
         raise UsageError("-r and -m: STATS is a script or a module; give one of them")
-    if stats.startswith("-"):
-        raise UsageError(f"no option {stats}; options of the program come after its name or --")
-    if run:
-        _check_script(Path(stats))
-    if arguments and not (run or run_module):
-        if arguments[0].startswith("-"):
-            raise UsageError(f"no option {arguments[0]}")
+    if asked.stats.startswith("-"):
         raise UsageError(
-            f"{arguments[0]}: arguments are for a program, run with -r or -m;"
-            " several profiles are added up by: reqprof merge --svg"
+            f"no option {asked.stats}; options of the program come after its name or --"
         )
+    if asked.run:
+        _check_script(Path(asked.stats))
+    if asked.arguments and not asked.is_program:
+        _refuse(asked.arguments[0])
+
+
+def _refuse(argument: str) -> None:
+    if argument.startswith("-"):
+        raise UsageError(f"no option {argument}")
+    raise UsageError(
+        f"{argument}: arguments are for a program, run with -r or -m;"
+        " several profiles are added up by: reqprof merge --svg"
+    )
 
 
 def _check_script(path: Path) -> None:

@@ -35,8 +35,28 @@ def _flag(name: str) -> Callable[[Any], Any]:
     return click.option(f"--{name}", is_flag=True, help=FORMATS[name].purpose)
 
 
-def _count(name: str, text: str) -> Callable[[Any], Any]:
-    return click.option(name, metavar="N", type=click.IntRange(min=1), help=text)
+def count(name: str, text: str, default: int | None = None) -> Callable[[Any], Any]:
+    """An option that is a number from 1 on."""
+    return click.option(
+        name,
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )
+
+
+def threshold(text: str, default: float | None = None) -> Callable[[Any], Any]:
+    """The option that says what is too small to be drawn."""
+    return click.option(
+        "--threshold",
+        metavar="PERCENT",
+        type=click.FloatRange(0, 100),
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )
 
 
 def _switch(name: str, text: str) -> Callable[[Any], Any]:
@@ -54,15 +74,10 @@ OPTIONS = (
         help="flameprof draws --svg and --folded as its own command does, from added profiles.",
     ),
     click.option("--title", metavar="TEXT", help="The headline, instead of what was read."),
-    _count("--width", "Pixels of a picture, columns of text."),
-    _count("--row-height", "Pixels of a frame in an SVG."),
-    _count("--font-size", "Pixels, in an SVG."),
-    click.option(
-        "--threshold",
-        metavar="PERCENT",
-        type=click.FloatRange(0, 100),
-        help="Of the whole time, below which frames are not drawn.",
-    ),
+    count("--width", "Pixels of a picture, columns of text."),
+    count("--row-height", "Pixels of a frame in an SVG."),
+    count("--font-size", "Pixels, in an SVG."),
+    threshold("Of the whole time, below which frames are not drawn."),
     _switch("--inverted", "An icicle: the root above, what it called below."),
     click.option(
         "--colors",
@@ -72,7 +87,7 @@ OPTIONS = (
     _switch("--source", "Put the code of the top functions into the HTML, as it is on this disk."),
     _switch("--untraced", "Times without what recording added, by an estimate of exact trees."),
     _switch("--no-waits", "Without the time in which async requests were suspended."),
-    _count(
+    count(
         "--log-mult",
         "What flameprof's folded stacks count in a second, 1000000 if not given.",
     ),

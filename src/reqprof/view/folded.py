@@ -25,15 +25,20 @@ _COUNT = re.compile(r" (?=[0-9]+(\.[0-9]*)?$)")
 
 
 def render(
-    tree: Node, *, max_frames: int | None = _MOST_FRAMES, max_depth: int | None = _DEEPEST
+    tree: Node,
+    *,
+    max_frames: int | None = _MOST_FRAMES,
+    max_depth: int | None = _DEEPEST,
+    unit: int = 1_000_000,
 ) -> str:
     """The tree as folded stacks, the root left out, a line for each with time of its own.
 
-    Times are whole microseconds and add up to the total's, rounded. Frames deeper than
-    ``max_depth`` and the smallest past ``max_frames`` are merged into ``…``; None is no limit.
+    Times are whole microseconds, or what ``unit`` counts in a second, and add up to the total's,
+    rounded. Frames deeper than ``max_depth`` and the smallest past ``max_frames`` are merged into
+    ``…``; None is no limit.
     """
     stacks, times = _stacks(prune(tree, max_frames=max_frames, max_depth=max_depth))
-    counts = apportion([time * 1e6 for time in times], round(tree.total * 1e6))
+    counts = apportion([time * unit for time in times], round(tree.total * unit))
     return "".join(
         f"{stack} {number}\n" for stack, number in zip(stacks, counts, strict=True) if number
     )
