@@ -2,6 +2,7 @@
 
 A process of its own, so that the program has its own arguments, ``__main__``, output and exit
 status, and nothing of the command's beside it. It leaves a profile, or a line that says why not.
+Whatever becomes of the profile, the program's own end is not touched.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import io
 import os
 import shlex
 import sys
+from contextlib import suppress
 from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -38,23 +40,24 @@ class Lacking(Exception):
 def main() -> None:
     """Run what the process's arguments name.
 
-    They are: the files for the profile and for the reason why there is none, the clock, ``script``
-    or ``module``, its name, and its own arguments.
+    They are: three files, the clock, ``script`` or ``module``, its name, and its own arguments.
+    Of the files one is for the profile, one for the reason why the program was not run, and one
+    for the reason why the profile of one that ran is lost.
     """
-    profile, reason, clock, how, target, *arguments = sys.argv[1:]
+    profile, refused, lost, clock, how, target, *arguments = sys.argv[1:]
     sys.argv = [target, *arguments]
     sys.path.pop()  # the folder that reqprof was found in
     name = shlex.join(sys.argv)
     try:
         job = Job(engine(clock), name, target)
     except Unavailable as why:
-        _refuse(reason, f"{name} was not run, as nothing can be recorded: {why}")
+        _refuse(refused, f"{name} was not run, as nothing can be recorded: {why}")
     begun = sys.modules["__main__"]
     start = _script if how == "script" else _module
     try:
-        _record(job, start(target, _new_main()), partial(_store, job, profile, reason))
+        _record(job, start(target, _new_main()), partial(_store, job, profile, _Note(lost)))
     except Lacking as error:
-        _refuse(reason, str(error))
+        _refuse(refused, str(error))
     except BaseException:
         sys.excepthook = partial(_show, begun, sys.excepthook)
         raise
@@ -78,23 +81,42 @@ def _record(
         del error  # which would keep its own traceback, and all that hangs on it
 
 
-def _store(job: Job, profile: str, reason: str, error: BaseException | None) -> None:
-    """Whatever becomes of it, the program's own end is not touched."""
+class _Note:
+    """A file for one line, open before the program begins, as it may give up the right to."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._status = os.fstat(self._file)
+
+    def write(self, line: str) -> None:
+        """Leave the line, or nothing where that is impossible."""
+        with suppress(OSError):
+            # The program may have closed the file, and opened another one by its number.
+            if os.path.samestat(os.fstat(self._file), self._status):
+                os.write(self._file, line.encode("utf-8", "backslashreplace"))
+
+
+def _store(job: Job, profile: str, lost: _Note, error: BaseException | None) -> None:
     try:
         stats, request, tree = job.describe(None if isinstance(error, SystemExit) else error)
         sections = {} if tree is None else {calltree.SECTION: tree}
-        Path(profile).write_bytes(encode(stats, request, sections))
+        _write(profile, encode(stats, request, sections))
+    except OSError as fault:
+        lost.write(f"writing it failed: {fault}")
     except Exception as fault:
-        _explain(reason, f"the program's profile is lost by a fault in reqprof: {told(fault)}")
+        lost.write(f"a fault in reqprof: {told(fault)}")
 
 
-def _refuse(reason: str, why: str) -> Never:
-    _explain(reason, why)
+def _write(path: str, data: bytes) -> None:
+    """Whole or not at all, as a signal may end the process at any time."""
+    part = Path(f"{path}.part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _refuse(refused: str, why: str) -> Never:
+    Path(refused).write_text(why, "utf-8", "backslashreplace")
     sys.exit(1)
-
-
-def _explain(reason: str, why: str) -> None:
-    Path(reason).write_text(why, "utf-8", "backslashreplace")
 
 
 def _new_main() -> ModuleType:

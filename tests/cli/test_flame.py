@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from reqprof.cli import flame, single
+from reqprof.cli import flame, script, single
 from tests.cli.making import put, put_foreign, put_rubbish
 from tests.conftest import need_module, pstats_table
 
@@ -365,13 +365,26 @@ class TestPrograms:
         assert "program.work" in text
         assert "program.elsewhere" not in text
 
-    def test_cpu_time_has_no_sleep_in_it(self, tmp_path: Path, spawn: Spawn) -> None:
-        (tmp_path / "sleep.py").write_text("import time; time.sleep(0.5)")
-        words = ["--format=log", "-r", "sleep.py"]
-        wall = log(spawn("flame", *words).stdout.decode())
-        cpu = log(spawn("flame", "--cpu", *words).stdout.decode())
-        assert sum(wall.values()) >= 500_000
-        assert not any("sleep" in stack and number > 250_000 for stack, number in cpu.items())
+    @pytest.mark.parametrize(("words", "clock"), [((), "wall"), (("--cpu",), "cpu")])
+    def test_the_time_is_by_the_clock_that_was_asked_for(
+        self,
+        words: tuple[str, ...],
+        clock: str,
+        program: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        reqprof: Callable[..., Result],
+    ) -> None:
+        clocks = []
+        run = script.run
+
+        def watched(*call: Any, **how: Any) -> script.Ended:
+            ended = run(*call, **how)
+            clocks.append(ended.profile and ended.profile.request and ended.profile.request.clock)
+            return ended
+
+        monkeypatch.setattr(script, "run", watched)
+        assert reqprof("flame", *words, "-o", "out.svg", "-r", program, "return").exit_code == 0
+        assert clocks == [clock]
 
     def test_without_a_file_the_program_writes_to_stderr(
         self, tmp_path: Path, spawn: Spawn
@@ -417,6 +430,82 @@ class TestPrograms:
         assert result.returncode == (5 if "exit" in how else 0)
         assert b"reqprof: away.py left no profile" in result.stderr
         assert not (tmp_path / "out.svg").exists()
+
+    def test_rights_given_up_leave_the_program_its_end(self, tmp_path: Path, spawn: Spawn) -> None:
+        if os.getuid() != 0:
+            pytest.skip("only root can become somebody else")
+        (tmp_path / "humble.py").write_text("import os, sys; os.setuid(65534); sys.exit(7)")
+        self.check_loss(spawn, tmp_path, "humble.py", "writing it failed: [Errno 13]")
+
+    @pytest.mark.parametrize(
+        ("how", "why"),
+        [
+            ("setrlimit(RLIMIT_NOFILE, (0, 0))", "writing it failed: [Errno 24]"),
+            ("setrlimit(RLIMIT_FSIZE, (100, 100))", "writing it failed: [Errno 27]"),
+            ("setrlimit(RLIMIT_FSIZE, (0, 0))", "nothing could be written"),
+            ("Job.describe = None", "a fault in reqprof: TypeError"),
+            ("program.encode = lambda *parts: b'rubbish'", "reading it failed: not a profile"),
+        ],
+    )
+    def test_a_lost_profile_leaves_the_program_its_end(
+        self, how: str, why: str, tmp_path: Path, spawn: Spawn
+    ) -> None:
+        (tmp_path / "lost.py").write_text(
+            "import sys\nfrom resource import *\nfrom reqprof import program\n"
+            f"from reqprof.record.job import Job\n{how}\nsys.exit(7)\n"
+        )
+        self.check_loss(spawn, tmp_path, "lost.py", why)
+
+    def check_loss(self, spawn: Spawn, tmp_path: Path, name: str, why: str) -> None:
+        result = spawn("flame", "-o", "out.svg", "-r", name)
+        begin = f"reqprof: {name} left no profile, so nothing is drawn: "
+        (line,) = result.stderr.decode().splitlines()
+        assert line.startswith(begin)
+        assert why in line
+        assert result.returncode == 7
+        assert not (tmp_path / "out.svg").exists()
+
+    def test_the_reason_never_gets_into_a_file_of_the_program(
+        self, tmp_path: Path, spawn: Spawn
+    ) -> None:
+        """One that has closed all it does not know, as a daemon does, and opened its own."""
+        (tmp_path / "daemon.py").write_text(
+            "import os, sys\nfrom reqprof.record.job import Job\nJob.describe = None\n"
+            "os.closerange(3, 100)\n"
+            "print([os.open('own', os.O_WRONLY | os.O_CREAT) for _ in range(9)])\nsys.exit(7)\n"
+        )
+        result = spawn("flame", "-o", "out.svg", "-r", "daemon.py")
+        assert result.returncode == 7
+        assert result.stdout == b"[3, 4, 5, 6, 7, 8, 9, 10, 11]\n"
+        assert (tmp_path / "own").read_bytes() == b""
+        assert b"daemon.py left no profile" in result.stderr
+
+    def test_half_a_profile_is_none(self, tmp_path: Path, spawn: Spawn) -> None:
+        (tmp_path / "half.py").write_text(
+            "import os, pathlib\nwrite = pathlib.Path.write_bytes\n"
+            "def halved(path, data):\n"
+            "    write(path, data[:len(data) // 2])\n    os.kill(os.getpid(), 9)\n"
+            "pathlib.Path.write_bytes = halved\n"
+        )
+        result = spawn("flame", "-o", "out.svg", "-r", "half.py")
+        assert result.returncode == -signal.SIGKILL
+        assert b"reqprof: half.py left no profile" in result.stderr
+
+    def test_what_cannot_be_recorded_is_not_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reqprof: Callable[..., Result]
+    ) -> None:
+        (tmp_path / "touch.py").write_text("open('touched', 'w').close()")
+        refusing = script._START.replace(
+            "main()",
+            "from reqprof import program\nfrom reqprof.record.engines import Unavailable\n"
+            "def engine(clock): raise Unavailable('failed', 'no engine')\n"
+            "program.engine = engine\nmain()",
+        )
+        monkeypatch.setattr(script, "_START", refusing)
+        result = reqprof("flame", "-o", "out.svg", "-r", "touch.py")
+        assert result.exit_code == 3
+        assert "touch.py was not run, as nothing can be recorded: no engine" in result.stderr
+        assert not (tmp_path / "touched").exists()
 
     def test_killed_it_ends_like_it(self, tmp_path: Path, spawn: Spawn) -> None:
         (tmp_path / "killed.py").write_text("import os; os.kill(os.getpid(), 9)")

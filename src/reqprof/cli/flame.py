@@ -121,15 +121,12 @@ def command(**options: Any) -> int:
 def _run(program: Program, drawing: Drawing) -> int:
     """Run it and draw the run; gives the exit status."""
     failed = 0
-    status, profile = script.run(program, aside=drawing.path is None)
-    if profile is not None:
-        failed = drawing.draw(profile, str(program))
+    ended = script.run(program, aside=drawing.path is None)
+    if ended.profile is not None:
+        failed = drawing.draw(ended.profile, str(program))
     else:
-        complain(
-            f"{program} left no profile, so nothing is drawn: it never began, or it ended by"
-            " os._exit, os.exec* or a signal"
-        )
-    return script.end_like(status) or failed
+        complain(f"{program} left no profile, so nothing is drawn: {ended.why}")
+    return script.end_like(ended.status) or failed
 
 
 def _check(asked: _Asked) -> None:

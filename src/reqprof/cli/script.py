@@ -11,10 +11,10 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import reqprof
-from reqprof.errors import NotFound
+from reqprof.errors import BadProfile, NotFound
 from reqprof.store import reader
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ main()
 _HOME = str(Path(reqprof.__file__).parents[1])
 _STDERR = 2
 _RELAYED = ("SIGINT", "SIGTERM", "SIGHUP")
+_SILENT = "it never began, it ended by os._exit, os.exec* or a signal, or nothing could be written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,41 @@ class Program:
         return " ".join(("-m " * self.is_module + self.target, *self.arguments))
 
 
-def run(program: Program, *, aside: bool) -> tuple[int, Profile | None]:
-    """The status of the ended program, negative for a signal's number, and its profile.
+class Ended(NamedTuple):
+    """A program that has ended: its status, negative for a signal's number, and its profile.
 
-    None where it left none. With ``aside`` what it prints goes to stderr. Raises NotFound where
-    there is no such program, or nothing can be recorded.
+    Where there is no profile, ``why`` says so.
+    """
+
+    status: int
+    profile: Profile | None
+    why: str = ""
+
+
+def run(program: Program, *, aside: bool) -> Ended:
+    """Run it to its end. With ``aside`` what it prints goes to stderr.
+
+    Raises NotFound where there is no such program, or nothing can be recorded.
     """
     with tempfile.TemporaryDirectory(prefix="reqprof-") as folder:
-        profile, reason = Path(folder, "program.prof"), Path(folder, "reason")
+        files = [Path(folder, name) for name in ("program.prof", "refused", "lost")]
         Path(folder, "__main__.py").write_text(_START)
         kind = "module" if program.is_module else "script"
-        words = [folder, _HOME, str(profile), str(reason), program.clock, kind, program.target]
+        words = [folder, _HOME, *map(str, files), program.clock, kind, program.target]
         status = _call([*_interpreter(), *words, *program.arguments], aside=aside)
-        if reason.exists():
-            raise NotFound(reason.read_text("utf-8"))
-        return status, reader.read(profile) if profile.exists() else None
+        return _ended(status, *files)
+
+
+def _ended(status: int, profile: Path, refused: Path, lost: Path) -> Ended:
+    if refused.exists():
+        raise NotFound(refused.read_text("utf-8"))
+    if not profile.exists():
+        why = lost.read_text("utf-8") if lost.exists() else ""
+        return Ended(status, None, why or _SILENT)
+    try:
+        return Ended(status, reader.read(profile))
+    except BadProfile as error:
+        return Ended(status, None, f"reading it failed: {error.reason}")
 
 
 def end_like(status: int) -> int:
