@@ -55,10 +55,9 @@ def spawn(tmp_path: Path, environment: dict[str, str]) -> Spawn:
             [sys.executable, "-m", "reqprof", *map(str, words)],
             cwd=tmp_path,
             env=environment | options.pop("env", {}),
-            capture_output=True,
             timeout=60,
             check=False,
-            **options,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
         )
 
     return call

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from tests.cli.conftest import Spawn
+
     Reqprof = Callable[..., Result]
 
 
@@ -149,6 +151,25 @@ def test_wrong_usage_of_show_is_one_line(
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["svg", "text"])
+def test_a_full_disk_behind_stdout_is_told_in_a_line(spawn: Spawn, folder: Path, form: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = spawn("merge", folder, f"--{form}", stdout=full)
+    assert done.returncode in (1, 3)
+    assert done.stderr.decode() == "reqprof: standard output: No space left on device\n"
+
+
+def test_a_picture_without_waits_says_so(reqprof: Reqprof, folder: Path) -> None:
+    assert "Waits are left out." in reqprof("merge", folder, "--svg", "--no-waits").stdout
+    assert "Waits are left out." not in reqprof("merge", folder, "--svg").stdout
+
+
+def test_a_cost_beyond_belief_is_not_told_as_a_share(reqprof: Reqprof, tmp_path: Path) -> None:
+    put(tmp_path / "profiles", cost=0.4, duration=0.25)
+    drawn = reqprof("merge", "--svg").stdout
+    assert "untraced ones: nearly all of their time is tracing, an estimate." in drawn
 
 
 def test_the_profile_itself_is_never_overwritten(reqprof: Reqprof, folder: Path) -> None:

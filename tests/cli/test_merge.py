@@ -230,6 +230,7 @@ def test_a_picture_says_what_it_is_of(reqprof: Reqprof, tmp_path: Path) -> None:
         (["--text", "--row-height", "9"], "--row-height means nothing to text"),
         (["--svg", "--renderer", "flameprof", "--log-mult", "9"], "nothing to svg by flameprof"),
         (["--threshold", "101"], "101.0 is not in the range"),
+        (["--threshold", "nan"], "'nan' is no number"),
         (["--svg", "--prof"], "--svg and --prof: give one of them"),
         (["-o", "x.docx"], "x.docx has the extension '.docx', which says no format; use .svg"),
         (["-o", "picture"], "picture has no extension, which says no format; use .svg"),

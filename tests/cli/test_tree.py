@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reqprof.cli.draw import UNTRACED
+from reqprof.cli.draw import SAID
 from reqprof.model import Timeline, Wait
 from reqprof.store import calltree
 
@@ -174,7 +174,7 @@ def test_a_merge_of_both_kinds_says_how_much_is_exact(
 
 def test_a_picture_without_tracing_says_so(reqprof: Reqprof, exact: Path) -> None:
     result = reqprof("merge", exact, "--untraced", "--no-waits")
-    assert UNTRACED in result.stdout
+    assert SAID["untraced"] in result.stdout
     assert " 950 µs " in result.stdout
     result = reqprof("merge", exact, "--untraced", "--no-waits", "--folded", "-o", "-")
     assert [int(line.split()[-1]) for line in result.stdout.splitlines()] == [950, 80]

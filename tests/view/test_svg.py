@@ -16,8 +16,7 @@ from reqprof.errors import UsageError
 from reqprof.tree.build import build
 from reqprof.tree.merge import merge
 from reqprof.tree.node import REST, ROOT, WAITING, Node
-from reqprof.view.colour import shade, warm
-from reqprof.view.drawing import HATCH, PAGE
+from reqprof.view.colour import HATCH, PAGE, shade, warm
 from reqprof.view.scheme import SCHEMES
 from reqprof.view.svg import render
 from tests.tree.oracle import Event, as_called

@@ -698,7 +698,7 @@ def test_the_tip_tells_of_the_frame_below_the_pointer(visit: Open) -> None:
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + ROW * 1.5)
     assert text(page, "#tip").split("\n") == [
         "jobs.rebuild",
-        "/srv/shop/jobs.py:80",
+        "jobs.py:80",
         "total 3.00 s (30.0 %), self 1.75 s, 1.5 calls",
         "an estimate",
     ]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from reqprof.cli.select import Wanted
     from reqprof.model import Profile, Request
 
+_NEARLY_ALL = 0.9
+
 
 @dataclass(slots=True)
 class Tally:
@@ -124,6 +126,7 @@ def slowed(cost: float, ran: float) -> list[str]:
     """The line that says how much slower the traced requests ran, where that is known."""
     if not (cost and ran):
         return []
-    share = figures.percent(cost, ran)
-    line = f"Traced requests run slower than untraced ones: about {share} of their time is tracing"
+    # A long run of short calls can be estimated to have cost more than it took.
+    share = f"about {figures.percent(cost, ran)}" if cost < _NEARLY_ALL * ran else "nearly all"
+    line = f"Traced requests run slower than untraced ones: {share} of their time is tracing"
     return [line + ", an estimate."]

@@ -48,7 +48,11 @@ _TAKES = {
 }
 """The options of each format and renderer; what is not here cannot be drawn."""
 
-UNTRACED = "Times are without what recording added to each frame, an estimate."
+SAID = {
+    "untraced": "Times are without what recording added to each frame, an estimate.",
+    "no_waits": "Waits are left out.",
+}
+"""What a picture says of itself where an option changed it."""
 
 _NAMELESS = "profiles of other tools"
 
@@ -147,7 +151,8 @@ class Pen:
         return self._render(tree, title=title, notes=self._notes(notes))
 
     def _notes(self, notes: list[str]) -> list[str]:
-        return [*notes, UNTRACED] if self.options.get("untraced") else notes
+        said = [line for name, line in SAID.items() if self.options.get(name)]
+        return [*notes, *said]
 
     def _tree(self, profile: Profile) -> Node:
         return tree_of_profile(profile, self.damaged, with_waits=not self.options.get("no_waits"))

@@ -6,10 +6,13 @@ import json
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import click
+
+from reqprof.errors import ReqprofError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,13 +88,30 @@ def complain(message: str) -> None:
     say(f"reqprof: {message}")
 
 
+class Unprintable(ReqprofError):
+    """What stdout is cannot take it: a full disk, say."""
+
+    exit_code: ClassVar[int] = 3
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unprintable(f"standard output: {error.strerror}") from None
+
+
 def emit(lines: Iterable[str]) -> None:
     """Lines of data to stdout, in whatever encoding it has."""
     if sys.stdout is None:  # closed by whoever started us
         return
     encoding = sys.stdout.encoding or "utf-8"
     for line in lines:
-        sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        with _printing():
+            sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def emit_json(value: object) -> None:
@@ -103,8 +123,9 @@ def emit_bytes(data: bytes) -> None:
     """A whole file to stdout."""
     if sys.stdout is None:
         return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
+    with _printing():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:

@@ -52,11 +52,21 @@ def threshold(text: str, default: float | None = None) -> Callable[[Any], Any]:
     return click.option(
         "--threshold",
         metavar="PERCENT",
-        type=click.FloatRange(0, 100),
+        type=_Percent(0, 100),
         default=default,
         show_default=default is not None,
         help=text,
     )
+
+
+class _Percent(click.FloatRange):
+    """Which takes no NaN, though that is beyond no limit."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        number: float = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
 
 
 def _switch(name: str, text: str) -> Callable[[Any], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import commonpath
 from typing import TYPE_CHECKING
 
 from reqprof.tree.node import REST, ROOT, WAITING
@@ -11,7 +12,7 @@ from reqprof.view.layout import order
 from reqprof.view.whole import nanosecond
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reqprof.model import Function
     from reqprof.tree.node import Node
@@ -39,10 +40,11 @@ class Functions:
     def columns(self) -> dict[str, list[object]]:
         """Names, places and packages, by number."""
         self.number(REST)  # which the page makes itself where it cuts
+        home = names.clean(_home(self.numbers))
         return {
             "label": [names.label(function) for function in self.numbers],
             "short": [names.short(function) for function in self.numbers],
-            "place": [names.place(function) for function in self.numbers],
+            "place": [names.place(function).removeprefix(home) for function in self.numbers],
             "where": [_where(function) for function in self.numbers],
             "package": [self._package(function) for function in self.numbers],
         }
@@ -58,6 +60,14 @@ class Functions:
         name = names.package(function)
         key = (name, _kind(function, name))
         return self.packages.setdefault(key, len(self.packages))
+
+
+def _home(functions: Iterable[Function]) -> str:
+    """The folder that all of the app's own files are in, which need not be told of each."""
+    files = {function[0] for function in functions if names.package(function) == names.APP}
+    folders = {file.rpartition("/")[0] for file in files if file.startswith("/")}
+    shared = commonpath(folders) if folders else ""
+    return f"{shared}/" if len(shared) > 1 else ""
 
 
 def _kind(function: Function, package: str) -> str:

@@ -57,10 +57,14 @@ def render(
 def _totals(tree: Node) -> str:
     functions = {node.function for _, node in tree.walk() if node.function[0]}
     waited = sum(node.self_time for _, node in tree.walk() if node.is_wait)
-    calls = f"{count(tree.calls)} calls of {count(len(functions))} functions"
+    calls = f"{_many(tree.calls, 'call')} of {_many(len(functions), 'function')}"
     if waited:
         return f"{seconds(tree.total)}, {seconds(waited)} of it waiting, in {calls}"
     return f"{seconds(tree.total)} in {calls}"
+
+
+def _many(number: float, noun: str) -> str:
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def _closing(tree: Node, width: int, *, marks: bool) -> list[str]:

@@ -180,7 +180,7 @@ class View {
       try {
         const pattern = new RegExp(query, /[A-Z]/.test(query) ? "u" : "iu");
         this.matches = Uint8Array.from(FN, (fn, index) => Number(
-          isFunction(index) && (pattern.test(fn.label) || pattern.test(fn.place)),
+          isFunction(index) && (pattern.test(fn.label) || pattern.test(fn.where)),
         ));
       } catch (error) {
         this.wrong = error.message.replace(/^.*: /s, "");
