@@ -91,7 +91,7 @@ def _small_print(tree: Node, shown: Node, boxes: Sequence[Box], *, recursive: bo
     left_out = not hatched and len(boxes) < _frames(shown)
     parts = (
         trust(tree),
-        "Recursive calls are merged into the function's first frame." if recursive else "",
+        "Recursion is merged: what repeats itself on a stack is there once." if recursive else "",
         "Hatched: callees too small or too deep to show." if hatched else "",
         "Callees too small to see are left out." if left_out else "",
         "No time was recorded." if tree.total <= 0 else "",
