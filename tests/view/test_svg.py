@@ -183,7 +183,7 @@ def test_recursion_is_merged_and_it_is_said() -> None:
         ["f.f", "total 3.00 s (100.0 %), self 2.00 s, 2 calls"],
         ["g.g", "total 1.00 s (33.3 %), self 1.00 s, 1 call"],
     ]  # fmt: skip
-    assert any("Recursive calls are merged" in text for text in texts(document))
+    assert any("Recursion is merged" in text for text in texts(document))
     assert "Recursive calls" not in render(one("search"))
 
 
