@@ -20,12 +20,12 @@ from common import EXAMPLES
 
 sys.path[:0] = [EXAMPLES, str(Path(__file__).resolve().parent.parent)]
 
-from tests.tree.oracle import record, truth  # noqa: E402
+from tests.tree.oracle import Recorder, truth  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.tree.oracle import Event, Truth
+    from tests.tree.oracle import Trace, Truth
 
     Serve = Callable[[], None]
 
@@ -49,14 +49,18 @@ def traced(name: str, requests: int) -> Iterator[Truth]:
     makers = {"flask": flask, "django": django}
     # An error that an app logs would be printed, and the printing traced.
     logging.disable(logging.CRITICAL)
-    for number, serve in enumerate(makers[name](WARM_UP + requests)):
-        if number < WARM_UP:
-            serve()
-            continue
-        yield truth(undisturbed(serve))
+    serves = makers[name](WARM_UP + requests)
+    for serve in serves[:WARM_UP]:
+        serve()
+    recorder = Recorder()
+    # All are recorded before anything is made of one: that would leave its objects and garbage
+    # in the memory of the next, and the next's own out of the processor's caches.
+    traces = [undisturbed(serve, recorder) for serve in serves[WARM_UP:]]
+    for trace in traces:
+        yield truth(recorder.events(trace))
 
 
-def undisturbed(serve: Serve) -> list[Event]:
+def undisturbed(serve: Serve, recorder: Recorder) -> Trace:
     """The trace of a request that kept the processor; of the last try, if none did.
 
     What other programs take of a request is in whatever frame it was in, and in no edge's nature.
@@ -68,12 +72,12 @@ def undisturbed(serve: Serve) -> list[Event]:
         # As on a busy server: else what runs first pays for the caches that the last trace took.
         serve()
         began, began_cpu = time.perf_counter(), time.thread_time()
-        events = record(serve)
+        trace = recorder.record(serve)
         lost = 1 - (time.thread_time() - began_cpu) / (time.perf_counter() - began)
         gc.enable()
         if lost < LOST:
             break
-    return events
+    return trace
 
 
 def flask(requests: int) -> list[Serve]:

@@ -8,15 +8,16 @@ tree differs in from the true one is the fault of the tree.
 from __future__ import annotations
 
 import sys
+from array import array
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reqprof.tree.node import ROOT, Node
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from reqprof.model import Function, Stats
@@ -150,22 +151,60 @@ def as_called(events: Iterable[Event]) -> Node:
 
 def record(work: Callable[[], object]) -> list[Event]:
     """The trace of a call, C functions included, named as cProfile names them."""
-    seen: list[tuple[float, Any]] = []
+    recorder = Recorder()
+    return list(recorder.events(recorder.record(work)))
 
-    def listen(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call":
-            seen.append((perf_counter(), frame.f_code))
-        elif event == "c_call":
-            seen.append((perf_counter(), argument))
-        else:
-            seen.append((perf_counter(), None))
 
-    sys.setprofile(listen)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return [(time, None if what is None else label(what)) for time, what in seen]
+class Trace(NamedTuple):
+    """Events in little room, so that many traces can be kept."""
+
+    times: array[float]
+    entered: array[int]  # numbers of functions, which the recorder knows; -1 where one was left
+
+
+class Recorder:
+    """Traces calls one after the other and keeps no object of theirs but code."""
+
+    def __init__(self) -> None:
+        self._labels: list[Function] = []
+        self._number: dict[object, int] = {}
+        self._code: list[CodeType] = []  # kept, for another may get the id of one that is gone
+
+    def record(self, work: Callable[[], object]) -> Trace:
+        times = array("d")
+        seen: list[Any] = []
+
+        def listen(frame: FrameType, event: str, argument: Any) -> None:
+            times.append(perf_counter())
+            if event == "call":
+                seen.append(frame.f_code)
+            else:
+                seen.append(argument if event == "c_call" else None)
+
+        sys.setprofile(listen)
+        try:
+            work()
+        finally:
+            sys.setprofile(None)
+        return Trace(times, array("i", map(self._numbered, seen)))
+
+    def events(self, trace: Trace) -> Iterator[Event]:
+        for time, number in zip(trace.times, trace.entered, strict=True):
+            yield time, self._labels[number] if number >= 0 else None
+
+    def _numbered(self, what: Any) -> int:
+        if what is None:
+            return -1
+        if isinstance(what, CodeType):
+            key: object = id(what)
+        else:  # bound methods are made for each call; this is all that their label tells
+            key = type(what.__self__), what.__module__, what.__name__
+        if key not in self._number:
+            self._number[key] = len(self._labels)
+            self._labels.append(label(what))
+            if isinstance(what, CodeType):
+                self._code.append(what)
+        return self._number[key]
 
 
 def label(what: Any) -> Function:
