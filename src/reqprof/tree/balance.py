@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 Matrix = list[list[float]]
 
+# Half or twice as many move .01 % of the time of recorded stacks: the rounding meets the sums.
 _ROUNDS = 8
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Row = list[tuple[int, float]]
 """The edges out of a function, each with its weight for one way into it."""
 
+# See _fit. From 2 to 8 it moves .1 % of the time of recorded stacks, at most.
 _SHARPNESS = 4
+# Ways in times callees; more are shared out in proportion, to bound the work for one function.
 _LARGEST = 5000
 # Functions that had a lesser share of the time below them are shared out in proportion.
 _SMALL = 1e-4
@@ -34,8 +36,9 @@ class Shares:
     """For each way into a function, how what it spent there divides among the callees.
 
     Every edge's own numbers must come out: the time below each way in, and the time of each
-    callee. Where a way's time is just that of some callees, they are its own. Of the tables that
-    agree with the rest, the one nearest to a first guess is taken, which is made of call counts.
+    callee. Where a way's time is just that of some callees, they are its own. The rest begins as a
+    guess from counts and times, in which a way has little of callees whose calls take longer than
+    all that it spent, and is scaled until the sums come out.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -61,16 +64,6 @@ class Shares:
             below = {e: (1 - own) * weight / whole for e, weight in row} if own < 1 else {}
             self._ways[edge] = Way(own, below)
         return self._ways[edge]
-
-    def fit(self, edge: int, callee: int) -> float:
-        """How well one call of the edge ``callee`` fits into the time below ``edge``, 0 to 1."""
-        graph = self.graph
-        below = graph.edge_total[edge] - graph.edge_self[edge]
-        spent = graph.edge_total[callee]
-        if spent <= 0:
-            return 1.0
-        share = below * max(1, graph.edge_calls[callee]) / spent
-        return share**_SHARPNESS if share < 1 else 1.0
 
     def _divide(self, function: int) -> dict[int, Row]:
         into, out = self.graph.into[function], self.graph.out[function]
@@ -119,7 +112,17 @@ class Shares:
         else:
             expected = [puzzle.spent for _ in into]
         guess = [
-            [seconds * self.fit(way, e) for e, seconds in zip(out, row, strict=True)]
+            [seconds * self._fit(way, e) for e, seconds in zip(out, row, strict=True)]
             for way, row in zip(into, expected, strict=True)
         ]
         return balance(guess, puzzle.below, puzzle.spent)
+
+    def _fit(self, edge: int, callee: int) -> float:
+        """How well one call of the edge ``callee`` fits into the time below ``edge``, 0 to 1."""
+        graph = self.graph
+        below = graph.edge_total[edge] - graph.edge_self[edge]
+        spent = graph.edge_total[callee]
+        if spent <= 0:
+            return 1.0
+        share = below * max(1, graph.edge_calls[callee]) / spent
+        return share**_SHARPNESS if share < 1 else 1.0

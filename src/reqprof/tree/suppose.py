@@ -25,13 +25,14 @@ _UNEVEN = 0.5  # all ways, somehow
 _ONE = 1.0  # one way, the same number of times for each entry
 _ONE_UNEVEN = 0.1  # one way, somehow
 _SOME = 0.5  # some ways, each the same number of times
+# Bounds on the work for one function.
 _MOST_WAYS = 6  # of which subsets are supposed
-_MOST = 600  # suppositions weighed for one function
+_MOST = 600  # suppositions weighed
 _SMALL = 1e-4  # callees with a lesser share of the time are everybody's
 _PRECISION = 1e-6  # of a sum of times
 _UNLIKELY = 12.0  # natural logarithm of how much less likely than the best is left out
 _LEAST = 0.02  # of what was supposed, when the times call for less
-_VAGUE = 1e-3  # see _fitted
+_VAGUE = 1e-3  # counts that divide evenly prove no more than this, as a squared deviation
 
 
 class _Belief(NamedTuple):
@@ -45,20 +46,24 @@ class _Belief(NamedTuple):
 
 def suppose(puzzle: Puzzle) -> Matrix:
     """Expected seconds of each way in each callee; the sums are not met to the last tick."""
-    everyone = tuple(range(len(puzzle.entries)))
+    shares = [[0.0] * len(puzzle.calls) for _ in puzzle.entries]
+    for (j, ways), weight in _likely_callers(puzzle).items():
+        entries = sum(puzzle.entries[i] for i in ways)
+        for i in ways:
+            shares[i][j] += weight * puzzle.entries[i] / entries
+    return _fitted(puzzle, shares)
+
+
+def _likely_callers(puzzle: Puzzle) -> dict[tuple[int, tuple[int, ...]], float]:
+    """By callee and set of ways, how likely it is that these made its calls."""
     chosen, beliefs = _to_weigh(puzzle)
     weights: dict[tuple[int, tuple[int, ...]], float] = {}
     for weight, choice in _weigh(puzzle, chosen, beliefs):
         for j, belief in zip(chosen, choice, strict=True):
             weights[j, belief.ways] = weights.get((j, belief.ways), 0.0) + weight
     told = {j for j, _ in weights}
-    weights |= {(j, everyone): 1.0 for j in range(len(puzzle.calls)) if j not in told}
-    shares = [[0.0] * len(puzzle.calls) for _ in everyone]
-    for (j, ways), weight in weights.items():
-        entries = sum(puzzle.entries[i] for i in ways)
-        for i in ways:
-            shares[i][j] += weight * puzzle.entries[i] / entries
-    return _fitted(puzzle, shares)
+    everyone = tuple(range(len(puzzle.entries)))
+    return weights | {(j, everyone): 1.0 for j in range(len(puzzle.calls)) if j not in told}
 
 
 def _to_weigh(puzzle: Puzzle) -> tuple[list[int], list[list[_Belief]]]:
@@ -118,31 +123,42 @@ def _weigh(
     puzzle: Puzzle, chosen: list[int], beliefs: list[list[_Belief]]
 ) -> list[tuple[float, tuple[_Belief, ...]]]:
     """The possible choices of a belief for each callee, and how likely each is, 1 in all."""
-    everyone = tuple(range(len(puzzle.entries)))
     whole = sum(puzzle.spent)
     scale = whole / sum(puzzle.below)
     below = [seconds * scale for seconds in puzzle.below]
-    mean, variance = [0.0] * len(everyone), [(_PRECISION * whole) ** 2] * len(everyone)
-    for j in sorted(set(range(len(puzzle.spent))).difference(chosen)):
-        means, variances = _effect(puzzle, j, everyone)
-        mean = list(map(add, mean, means))
-        variance = list(map(add, variance, variances))
-    # One of the ways follows from the others, for the sum is known.
-    weight = (1 - 1 / len(everyone)) / 2
-    found = []
-    for choice in _possible(beliefs, [seconds + _PRECISION * whole for seconds in below]):
-        likely, means, variances = 0.0, mean, variance
-        for belief in choice:
-            likely += belief.odds
-            means = list(map(add, means, belief.mean))
-            variances = list(map(add, variances, belief.variance))
-        for seconds, m, v in zip(below, means, variances, strict=True):
-            likely -= weight * ((seconds - m) ** 2 / v + log(v))
-        found.append((likely, choice))
+    room = [seconds + _PRECISION * whole for seconds in below]
+    others = _others(puzzle, chosen)
+    found = [(_likelihood(below, others, choice), choice) for choice in _possible(beliefs, room)]
     best = max((likely for likely, _ in found), default=0.0)
     odds = [(exp(likely - best), c) for likely, c in found if likely > best - _UNLIKELY]
     all_odds = sum(x for x, _ in odds)
     return [(x / all_odds, choice) for x, choice in odds]
+
+
+def _others(puzzle: Puzzle, chosen: list[int]) -> _Belief:
+    """What each way spent in callees that are not weighed: these are everybody's."""
+    everyone = tuple(range(len(puzzle.entries)))
+    mean = [0.0] * len(everyone)
+    variance = [(_PRECISION * sum(puzzle.spent)) ** 2] * len(everyone)
+    for j in sorted(set(range(len(puzzle.spent))).difference(chosen)):
+        means, variances = _effect(puzzle, j, everyone)
+        mean = list(map(add, mean, means))
+        variance = list(map(add, variance, variances))
+    return _Belief(everyone, 0.0, mean, variance)
+
+
+def _likelihood(below: list[float], others: _Belief, choice: tuple[_Belief, ...]) -> float:
+    """Log odds of a choice by Bayes' rule, the seconds of a way taken as normally distributed."""
+    likely, mean, variance = others.odds, others.mean, others.variance
+    for belief in choice:
+        likely += belief.odds
+        mean = list(map(add, mean, belief.mean))
+        variance = list(map(add, variance, belief.variance))
+    # One of the ways follows from the others, for the sum is known.
+    weight = (1 - 1 / len(below)) / 2
+    for seconds, m, v in zip(below, mean, variance, strict=True):
+        likely -= weight * ((seconds - m) ** 2 / v + log(v))
+    return likely
 
 
 def _possible(
@@ -164,7 +180,10 @@ def _possible(
 
 
 def _fitted(puzzle: Puzzle, shares: Matrix) -> Matrix:
-    """Seconds, with what a way has too much or too little on the callees that vary most there."""
+    """Seconds, with what a way has too much or too little on the callees that vary most there.
+
+    In proportion to their variances: so normal variables are expected once their sum is known.
+    """
     scale = sum(puzzle.spent) / sum(puzzle.below)
     fitted = []
     for row, below in zip(shares, puzzle.below, strict=True):
