@@ -1,11 +1,12 @@
 """How much of the time a tree made of callers and callees has on stacks that did not take it.
 
 ``python benchmarks/accuracy.py [--requests N] [--case flask ...]`` with the dependency group
-benchmarks, Django and flameprof installed. Requests of the Flask example and of Django's admin are
-traced call by call. The trace has the true stacks, and cProfile's numbers for them follow from the
-same readings of the clock, so that nothing but the making of the tree is compared. The first 60
-requests of each are not recorded, and one that lost the processor to other programs for more than
-2 % of its time is made again. Each is made once before it is recorded, so that caches are warm.
+benchmarks installed. Requests of the Flask example and of Django's admin are traced call by call,
+all before anything is made of one. The trace has the true stacks, and cProfile's numbers for them
+follow from the same readings of the clock, so that nothing but the making of the tree is compared.
+The first 60 requests of each are not recorded, and one that lost the processor to other programs
+for more than 2 % of its time is made again. Each is made once before it is recorded, so that
+caches are warm.
 
 *TV* is the total variation distance between self times by true stack and by a method's: 0 is the
 same, 1 has nothing in common. Recursion is merged on both sides first (a, b, a, c is a, c). Each
