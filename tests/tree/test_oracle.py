@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.tree.oracle import record, truth
+from tests.tree.oracle import Recorder, record, truth
 from tests.tree.tables import function
 
 if TYPE_CHECKING:
@@ -62,6 +62,17 @@ def test_counts_are_those_of_cprofile() -> None:
     profiler.create_stats()
     expected = counts(cast("Stats", profiler.stats))
     assert counts(truth(record(program)).stats) == expected
+
+
+@pytest.mark.usefixtures("_no_collections")
+def test_one_recorder_traces_many_calls() -> None:
+    """The numbers of the first still hold when others have come, of functions of one name."""
+    works = [[3].copy, {3: 3}.copy, program, {4}.copy]
+    recorder = Recorder()
+    traces = [recorder.record(work) for work in works]
+    for work, trace in zip(works, traces, strict=True):
+        assert counts(truth(recorder.events(trace)).stats) == counts(truth(record(work)).stats)
+    assert "set" in next(recorder.events(traces[-1]))[1][2]  # type: ignore[index]
 
 
 def test_times_of_nested_calls() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from reqprof.tree.graph import Graph
 
-# The standard deviation of a call's own time, as a share of it: supposed, for no table tells. With
-# half or twice as much, .1 % more or less of the time of recorded stacks is on wrong ones.
+# The standard deviation of a call's own time, as a share of it: supposed, for no table tells. Half
+# or twice as much moves .1 % of the time of recorded stacks, at most.
 _OWN = 0.5
 
 
