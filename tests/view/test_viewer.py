@@ -474,16 +474,20 @@ def test_what_was_merged_has_a_line_of_its_own(visit: Open) -> None:
     assert table(page)["callees too small to show one by one"][:2] == ("1.00 s", "1.00 s")
 
 
-def test_recursion_is_merged_unless_told_otherwise(visit: Open) -> None:
-    page = visit(address="direction=icicle")
-    merged = page.evaluate("document.getElementById('canvas').ariaLabel")
-    page.locator("#library summary").click()
-    page.locator("#recursion").uncheck()
-    settle(page)
-    apart = page.evaluate("document.getElementById('canvas').ariaLabel")
-    assert "13 frames" in merged
-    assert "14 frames" in apart
+def test_recursion_is_merged_and_totals_stay(visit: Open) -> None:
+    page = visit()
+    assert "13 frames" in page.evaluate("document.getElementById('canvas').ariaLabel")
     assert table(page) == expected(sample())
+
+
+def test_hiding_what_is_between_merges_what_is_left(visit: Open) -> None:
+    inner = frame(SEARCH, 1.0, 3)
+    tree = frame(ROOT, 0.0, 6, frame(SEARCH, 1.0, 1, frame(WSGI, 1.0, 2, inner)))
+    tree.add_up()
+    page = visit(tree, address="direction=icicle&framework=hide")
+    assert table(page) == {"views.search": ("3.00 s", "3.00 s", "4")}
+    press(page, "ArrowDown", "ArrowDown")
+    assert crumbs(page) == ["all", "search"]
 
 
 @pytest.mark.parametrize(

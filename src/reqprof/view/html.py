@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from reqprof.tree.compensate import is_costed
 from reqprof.tree.prune import prune
+from reqprof.tree.recursion import merged
 from reqprof.view import names
 from reqprof.view.colour import HATCH, HEAT, INK, PAGE, heat
 from reqprof.view.columns import Functions, columns
@@ -59,6 +60,8 @@ def render(
 ) -> str:
     """The tree as an HTML document, which may hold those of routes and requests as well.
 
+    Recursion is merged.
+
     ``routes`` and ``requests`` are trees by name, in the order of the page's selector; one alone
     would repeat the whole and is left out. ``threshold`` is the percentage of a tree's time below
     which frames are merged; the narrowest are where trees are many or large: the page has at most
@@ -102,7 +105,7 @@ def _subjects(
 def _subject(
     group: str, name: str, tree: Node, functions: Functions, share: float, room: int
 ) -> dict[str, object]:
-    shown = prune(tree, min_total=tree.total * share, max_frames=room, max_depth=_DEEPEST)
+    shown = prune(merged(tree), min_total=tree.total * share, max_frames=room, max_depth=_DEEPEST)
     frames = columns(shown, functions)
     said = trust(tree) if tree.total > 0 else "No time was recorded."
     return {"group": group, "name": names.clean(name), "trust": said, "frames": frames}

@@ -8,7 +8,6 @@ function offerChoices(view) {
   );
   on("subject", "change", (target) => ({ subject: Number(target.value) }));
   on("colour", "change", (target) => ({ colour: target.value }), false);
-  on("recursion", "change", (target) => ({ recursion: target.checked }), false);
   on("search", "input", (target) => ({ query: target.value }), false);
   on("mode", "change", (target) => ({ mode: target.value, fn: view.functionInHand() }));
   for (const choice of document.querySelectorAll("#library select")) {
@@ -56,7 +55,6 @@ function showControls(view, shade) {
     option.disabled = fn === NONE && ["sandwich", "callers"].includes(option.value);
   }
   find("colour").value = state.colour;
-  find("recursion").checked = state.recursion;
   for (const choice of document.querySelectorAll("#library select")) {
     choice.value = state[choice.dataset.kind];
   }
@@ -157,8 +155,8 @@ function actionOf(view, key) {
   const actions = {
     [up]: () => i + 1 < tree.end[i] && view.select(i + 1),
     [up === "ArrowUp" ? "ArrowDown" : "ArrowUp"]: () => descend(view, tree, i),
-    ArrowRight: () => view.select(beside(tree, i, 1)),
-    ArrowLeft: () => view.select(beside(tree, i, -1)),
+    ArrowRight: () => view.select(tree.beside(i, 1)),
+    ArrowLeft: () => view.select(tree.beside(i, -1)),
     Enter: () => view.go({ at: view.fns(tree, i), window: "" }),
     Backspace: () => i > 0 && view.go({ at: view.fns(tree, tree.parent[i]) }),
     Escape: () => view.go(state.at || state.window ? { at: "" } : { mode: "stacks" }),
@@ -184,14 +182,7 @@ function descend(view, tree, i) {
   // To the frame below; from the middle of a sandwich to the widest caller.
   const callersPane = view.flame.panes[1];
   if (i > 0) view.select(tree.parent[i]);
-  else if (callersPane && callersPane.tree.rows[1]) {
-    view.go({ mode: "sandwich", fn: callersPane.tree.fn[callersPane.tree.rows[1][0]] });
+  else if (callersPane && callersPane.tree.size > 1) {
+    view.go({ mode: "sandwich", fn: callersPane.tree.fn[1] });
   }
-}
-
-function beside(tree, i, step) {
-  // The next frame of the same depth, or this one where there is none.
-  const row = tree.rows[tree.depth[i]];
-  const next = row[row.indexOf(i) + step];
-  return next === undefined ? i : next;
 }

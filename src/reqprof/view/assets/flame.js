@@ -30,7 +30,7 @@ class Flame {
     this.panes = panes.map((pane) => ({ ...pane, fill: paint(pane.tree) }));
     this.shade = shade;
     const deepest = (way) => Math.max(
-      0, ...panes.filter((pane) => pane.way === way).map((pane) => pane.tree.rows.length - 1),
+      0, ...panes.filter((pane) => pane.way === way).map((pane) => pane.tree.deepest),
     );
     this.above = deepest(-1);
     this.levels = this.above + deepest(1) + 1;
@@ -130,16 +130,22 @@ class Flame {
   }
 
   at(x, y) {
-    // The frame below a point of the canvas, as [pane, frame].
+    // The frame that is drawn at a point of the canvas, as [pane, frame].
     const level = this.levelAt(y + this.host.scrollTop);
     const ns = this.window[0] * this.whole + x / this.scale;
     for (const pane of this.panes) {
-      const row = pane.tree.rows[level * pane.way];
-      if (!row || (pane.way < 0 && level === 0)) continue;
-      const i = row[firstPast(pane.tree, row, ns)];
-      if (i !== undefined && pane.tree.left[i] <= ns) return [pane, i];
+      const depth = level * pane.way;
+      let i = depth >= 0 && !(pane.way < 0 && level === 0) ? 0 : NONE;
+      for (let d = 0; d < depth && i !== NONE; d++) {
+        i = this.isNarrow(pane.tree, i) ? NONE : pane.tree.childAt(i, ns);
+      }
+      if (i !== NONE && this.whole) return [pane, i];
     }
     return null;
+  }
+
+  isNarrow(tree, i) {
+    return tree.total[i] * this.scale < NARROW;
   }
 
   draw() {
@@ -156,50 +162,37 @@ class Flame {
     context.textBaseline = "middle";
     this.column = context.measureText("m").width;
     const hatch = hatched(context, this.shade);
-    for (const pane of this.panes) {
-      pane.tree.rows.forEach((row, depth) => {
-        const y = this.topOf(pane.way * depth) - this.host.scrollTop;
-        const isShared = pane.way < 0 && depth === 0; // the root, which the other pane draws
-        if (y > -ROW && y < height && !isShared) this.row(pane, row, y, hatch);
-      });
-    }
+    for (const pane of this.panes) this.pane(pane, hatch);
     this.canvas.dataset.drawn = String(Number(this.canvas.dataset.drawn || 0) + 1);
   }
 
-  row(pane, row, y, hatch) {
+  pane(pane, hatch) {
+    // From the root up, past whatever is beside the window or on top of what is too narrow.
     const { tree } = pane;
-    if (!this.whole) {
-      if (row[0] === 0) this.frame(pane, 0, 0, this.width, y, hatch);
-      return;
-    }
     const start = this.window[0] * this.whole;
     const stop = this.window[1] * this.whole;
-    let runLeft = 0;
-    let runRight = NONE;
-    let runMatches = false;
-    const flush = () => {
-      if (runRight > runLeft) this.rect(runLeft, runRight, y, runMatches ? MATCH[this.shade] : hatch);
-      runRight = NONE;
-      runMatches = false;
-    };
-    for (let k = firstPast(tree, row, start); k < row.length; k++) {
-      const i = row[k];
-      if (tree.left[i] >= stop) break;
-      const left = Math.max(0, (tree.left[i] - start) * this.scale);
-      const right = Math.min(this.width, (tree.left[i] + tree.total[i] - start) * this.scale);
-      if (right - left >= NARROW) {
-        flush();
-        this.frame(pane, i, left, right, y, hatch);
-        continue;
+    const runs = new Runs(this, hatch);
+    for (let i = 0; i < tree.size;) {
+      const right = tree.left[i] + tree.total[i];
+      const isBeside = i && (right <= start || tree.left[i] >= stop);
+      const y = this.topOf(pane.way * tree.depth[i]) - this.host.scrollTop;
+      const isShared = pane.way < 0 && i === 0; // the root, which the other pane draws
+      if (!isBeside && !isShared && y > -ROW && y < this.height) {
+        const from = Math.max(0, (tree.left[i] - start) * this.scale);
+        const to = i ? Math.min(this.width, (right - start) * this.scale) : this.width;
+        if (i && this.isNarrow(tree, i)) runs.add(tree.depth[i], from, to, y, this.marks(tree, i));
+        else this.frame(pane, i, from, to, y, hatch);
       }
-      if (runRight === NONE || left > runRight + 0.5) {
-        flush();
-        runLeft = left;
-      }
-      runRight = Math.max(runRight, right);
-      runMatches ||= Boolean(this.matches && this.matches[tree.fn[i]]);
+      i = isBeside || (i && this.isNarrow(tree, i)) ? tree.end[i] : i + 1;
     }
-    flush();
+    runs.flush();
+  }
+
+  marks(tree, i) {
+    // Whether a narrow frame, or what is on top of it, matches the search.
+    if (!this.matches) return false;
+    for (let k = i; k < tree.end[i]; k++) if (this.matches[tree.fn[k]]) return true;
+    return false;
   }
 
   frame(pane, i, left, right, y, hatch) {
@@ -248,16 +241,33 @@ class Flame {
   }
 }
 
-function firstPast(tree, row, ns) {
-  // The place in the row of the first frame that ends after a time.
-  let low = 0;
-  let high = row.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (tree.left[row[middle]] + tree.total[row[middle]] <= ns) low = middle + 1;
-    else high = middle;
+class Runs {
+  // Narrow frames beside one another, drawn as one.
+  constructor(flame, hatch) {
+    this.flame = flame;
+    this.hatch = hatch;
+    this.open = []; // by depth
   }
-  return low;
+
+  add(depth, left, right, y, isMatch) {
+    const run = this.open[depth];
+    if (run && left <= run.right + 0.5) {
+      run.right = Math.max(run.right, right);
+      run.isMatch ||= isMatch;
+    } else {
+      this.draw(run);
+      this.open[depth] = { left, right, y, isMatch };
+    }
+  }
+
+  flush() {
+    this.open.forEach((run) => this.draw(run));
+  }
+
+  draw(run) {
+    if (!run || run.right <= run.left) return;
+    this.flame.rect(run.left, run.right, run.y, run.isMatch ? MATCH[this.flame.shade] : this.hatch);
+  }
 }
 
 const hatches = {};

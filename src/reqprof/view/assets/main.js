@@ -18,7 +18,7 @@ class View {
     // Changes the state, the address and the page; a step is one that Back undoes.
     this.writeWindow();
     const before = this.state;
-    const moves = ["subject", "mode", "fn", ...KINDS, "recursion"].some((key) => key in changes);
+    const moves = ["subject", "mode", "fn", ...KINDS].some((key) => key in changes);
     if (moves && !("at" in changes)) Object.assign(changes, { at: "", window: "" });
     if ("at" in changes && !("window" in changes)) changes.window = "";
     this.state = { ...before, ...changes };
@@ -40,9 +40,9 @@ class View {
 
   update(before, write) {
     const changed = (...keys) => keys.some((key) => this.state[key] !== before[key]);
-    if (changed("subject", "recursion", ...KINDS)) this.compute();
+    if (changed("subject", ...KINDS)) this.compute();
     write();
-    this.show(changed("mode", "fn", "subject", "direction", "recursion", ...KINDS));
+    this.show(changed("mode", "fn", "subject", "direction", ...KINDS));
   }
 
   compute() {
@@ -50,7 +50,7 @@ class View {
     if (!this.trees.has(state.subject)) {
       this.trees.set(state.subject, decoded(PROFILE.subjects[state.subject].frames));
     }
-    this.simple = simplified(this.trees.get(state.subject), state, state.recursion);
+    this.simple = simplified(this.trees.get(state.subject), state);
     this.sums = byFunction(this.simple);
     this.isFresh = true;
     // Another subject, or a tree without some library, may lack what the sandwich is of.

@@ -2,7 +2,7 @@
 
 const USUAL = {
   subject: 0, mode: "stacks", fn: NONE, at: "", window: "", query: "", colour: "package",
-  direction: PROFILE.icicle ? "icicle" : "flame", theme: "auto", sort: "self", recursion: true,
+  direction: PROFILE.icicle ? "icicle" : "flame", theme: "auto", sort: "self",
   framework: "show", package: "show", stdlib: "show", C: "show", generated: "show",
 };
 

@@ -1,17 +1,14 @@
-// From one tree to another: libraries folded or hidden, recursion merged, callers, callees.
+// From one tree to another: libraries folded or hidden, callers, callees.
 
 // Of the time that is looked at: callers narrower than this are not told apart.
 const NARROWEST = 1 / 3000;
 
 const MOST_EFFORT = 3e6; // frames that are passed in search of callers, some tenths of a second
 
-const LONGEST_ROUND = 50; // frames of a recursion that is merged, as in the SVG
-
-function simplified(tree, treatment, mergesRecursion) {
+function simplified(tree, treatment) {
   // treatment gives show, fold or hide for each kind of package.
   const how = FN.map((fn) => treatment[fn.package.kind] || "show");
-  const recursion = mergesRecursion && isRecursive(tree);
-  if (!recursion && how.every((each) => each === "show")) return tree;
+  if (how.every((each) => each === "show")) return tree;
   const out = new Frames(tree.fn[0], tree.size);
   const target = new Int32Array(tree.size);
   out.calls[0] = tree.calls[0];
@@ -19,55 +16,29 @@ function simplified(tree, treatment, mergesRecursion) {
   for (let i = 1; i < tree.size; i++) {
     const above = target[tree.parent[i]];
     const fn = tree.fn[i];
-    const frame = how[fn] === "hide" ? above : standing(out, above, fn, how[fn], recursion);
-    if (how[fn] !== "hide" && !(how[fn] === "fold" && frame === above)) {
-      out.calls[frame] += tree.calls[i];
-    }
+    const frame = how[fn] === "hide" ? above : standing(out, above, fn, how[fn]);
+    if (how[fn] === "show" || frame !== above) out.calls[frame] += tree.calls[i];
     out.add(frame, tree, i);
     target[i] = frame;
   }
   return new Tree(out, false);
 }
 
-function standing(out, above, fn, how, recursion) {
-  if (how === "fold") {
-    const folded = FN[fn].package.folded;
-    return out.fn[above] === folded ? above : out.child(above, folded);
-  }
-  return recursion ? repeated(out, above, fn) : out.child(above, fn);
+function standing(out, above, fn, how) {
+  // What calls itself once others between are gone stands once, as recursion does.
+  const shown = how === "fold" ? FN[fn].package.folded : fn;
+  return out.fn[above] === shown ? above : out.child(above, shown);
 }
 
-function repeated(out, above, fn) {
-  // a;b;a;b is a;b: what ends a round of a stack is the frame that ended the round before. So the
-  // total of each function, that of its outermost frames, stays as it was.
-  const round = []; // the innermost frame first
-  for (let i = above; i > 0 && round.length < LONGEST_ROUND; i = out.parent[i]) {
-    if (out.fn[i] === fn) {
-      let before = i;
-      if (round.every((one) => out.fn[one] === out.fn[before = out.parent[before]])) return i;
-    }
-    round.push(i);
-  }
-  return out.child(above, fn);
-}
-
-function isRecursive(tree) {
-  return outermost(tree, () => {}, true);
-}
-
-function outermost(tree, visit, stopsAtInner = false) {
+function outermost(tree, visit) {
   // Calls visit with each frame whose function is not below itself.
   const until = new Int32Array(FUNCTIONS);
   for (let i = 0; i < tree.size; i++) {
     const fn = tree.fn[i];
-    if (i < until[fn]) {
-      if (stopsAtInner) return true;
-      continue;
-    }
+    if (i < until[fn]) continue;
     until[fn] = tree.end[i];
     visit(i);
   }
-  return false;
 }
 
 function callees(tree, fn) {

@@ -88,25 +88,20 @@ class Tree {
     this.left = new Float64Array(size);
     this.depth = new Int32Array(size);
     this.end = new Int32Array(size);
+    this.deepest = 0;
     const cursor = new Float64Array(size);
-    const counts = [];
-    for (let i = 0; i < size; i++) {
+    for (let i = 1; i < size; i++) {
       const above = parent[i];
-      if (above !== NONE) {
-        this.left[i] = cursor[above];
-        cursor[above] += total[i];
-        this.depth[i] = this.depth[above] + 1;
-      }
-      cursor[i] = this.left[i];
-      counts[this.depth[i]] = (counts[this.depth[i]] || 0) + 1;
+      this.left[i] = cursor[above];
+      cursor[i] = cursor[above];
+      cursor[above] += total[i];
+      this.depth[i] = this.depth[above] + 1;
+      this.deepest = Math.max(this.deepest, this.depth[i]);
     }
     for (let i = size - 1; i >= 0; i--) {
       this.end[i] = Math.max(this.end[i], i + 1);
-      if (parent[i] !== NONE) this.end[parent[i]] = Math.max(this.end[parent[i]], this.end[i]);
+      if (i) this.end[parent[i]] = Math.max(this.end[parent[i]], this.end[i]);
     }
-    this.rows = counts.map((count) => new Int32Array(count));
-    const filled = new Int32Array(counts.length);
-    for (let i = 0; i < size; i++) this.rows[this.depth[i]][filled[this.depth[i]]++] = i;
   }
 
   path(i) {
@@ -118,6 +113,22 @@ class Tree {
   child(i, fn) {
     for (let c = i + 1; c < this.end[i]; c = this.end[c]) if (this.fn[c] === fn) return c;
     return NONE;
+  }
+
+  childAt(i, ns) {
+    // The child in which a time lies, which is counted from the beginning of all.
+    for (let c = i + 1; c < this.end[i]; c = this.end[c]) {
+      if (ns < this.left[c] + this.total[c]) return ns >= this.left[c] ? c : NONE;
+    }
+    return NONE;
+  }
+
+  beside(i, step) {
+    // The next frame of the same depth, or this one where there is none.
+    for (let k = i + step; k > 0 && k < this.size; k += step) {
+      if (this.depth[k] === this.depth[i]) return k;
+    }
+    return i;
   }
 
   untraced() {
