@@ -35,7 +35,7 @@ from traced import WARM_UP, traced
 from widths import merge_recursion, variation
 
 from reqprof.tree.build import build
-from reqprof.tree.graph import without_addresses
+from reqprof.tree.reconstruct.graph import without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqprof.tree import growth
 from reqprof.tree.build import build
 from reqprof.tree.node import REST, ROOT
+from reqprof.tree.reconstruct import growth
 from tests.tree.oracle import truth
 from tests.tree.strategies import ACYCLIC, TRACES, TREES
 from tests.tree.tables import NAMES, chain, deep, function, load, ring, time, without_rest

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reqprof.tree.graph import Graph
-from reqprof.tree.growth import Growth
 from reqprof.tree.node import REST, ROOT, Node
-from reqprof.tree.settle import settle
+from reqprof.tree.reconstruct.graph import Graph
+from reqprof.tree.reconstruct.growth import Growth
+from reqprof.tree.reconstruct.settle import settle
 
 if TYPE_CHECKING:
     from reqprof.model import Stats

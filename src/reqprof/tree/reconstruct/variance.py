@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reqprof.tree.graph import Graph
+    from reqprof.tree.reconstruct.graph import Graph
 
 # The standard deviation of a call's own time, as a share of it: supposed, for no table tells. Half
 # or twice as much moves .1 % of the time of recorded stacks, at most.

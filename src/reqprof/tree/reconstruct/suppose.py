@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reqprof.tree.balance import Matrix
-    from reqprof.tree.puzzle import Puzzle
+    from reqprof.tree.reconstruct.balance import Matrix
+    from reqprof.tree.reconstruct.puzzle import Puzzle
 
 # Odds before the times are looked at. By recorded stacks of Flask, Django and pip; half or twice
 # as much changes the time on wrong stacks by 3 % at most.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reqprof.tree.growth import Growth
+    from reqprof.tree.reconstruct.growth import Growth
 
 # A function that was reached in passing must not swallow the time of all its other frames.
 _LARGEST_FACTOR = 20.0

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqprof.tree.balance import balance
-from reqprof.tree.graph import Graph
-from reqprof.tree.shares import Shares
+from reqprof.tree.reconstruct.balance import balance
+from reqprof.tree.reconstruct.graph import Graph
+from reqprof.tree.reconstruct.shares import Shares
 from tests.tree.oracle import Event, truth
 from tests.tree.strategies import ACYCLIC
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqprof.tree.cycles import Returns, components
-from reqprof.tree.graph import Graph
+from reqprof.tree.reconstruct.cycles import Returns, components
+from reqprof.tree.reconstruct.graph import Graph
 from tests.tree.oracle import Event, truth
 from tests.tree.strategies import TRACES
 from tests.tree.tables import function, ring

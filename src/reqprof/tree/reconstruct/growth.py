@@ -5,11 +5,11 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
-from reqprof.tree.cycles import Returns
-from reqprof.tree.shares import Row, Shares, Way
+from reqprof.tree.reconstruct.cycles import Returns
+from reqprof.tree.reconstruct.shares import Row, Shares, Way
 
 if TYPE_CHECKING:
-    from reqprof.tree.graph import Graph
+    from reqprof.tree.reconstruct.graph import Graph
 
 # Shares of the whole time: frames narrower than the first are not expanded, and returns are
 # solved anew only for those wider than the second.

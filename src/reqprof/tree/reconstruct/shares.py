@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reqprof.tree.balance import balance
-from reqprof.tree.puzzle import Puzzle, whole_sums
-from reqprof.tree.suppose import suppose
-from reqprof.tree.variance import of_edge, variances
+from reqprof.tree.reconstruct.balance import balance
+from reqprof.tree.reconstruct.puzzle import Puzzle, whole_sums
+from reqprof.tree.reconstruct.suppose import suppose
+from reqprof.tree.reconstruct.variance import of_edge, variances
 
 if TYPE_CHECKING:
-    from reqprof.tree.balance import Matrix
-    from reqprof.tree.graph import Graph
+    from reqprof.tree.reconstruct.balance import Matrix
+    from reqprof.tree.reconstruct.graph import Graph
 
 Row = list[tuple[int, float]]
 """The edges out of a function, each with its weight for one way into it."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqprof.tree.puzzle import Puzzle
-from reqprof.tree.suppose import suppose
+from reqprof.tree.reconstruct.puzzle import Puzzle
+from reqprof.tree.reconstruct.suppose import suppose
 
 COUNTS = st.integers(1, 50)
 SECONDS = st.floats(1e-6, 10)

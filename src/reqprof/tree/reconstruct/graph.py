@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from reqprof.tree.cycles import components
+from reqprof.tree.reconstruct.cycles import components
 
 if TYPE_CHECKING:
     from reqprof.model import Edge, Entry, Function, Stats

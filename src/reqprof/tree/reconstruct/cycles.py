@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reqprof.tree.graph import Graph
+    from reqprof.tree.reconstruct.graph import Graph
 
 
 def components(callees: Sequence[Sequence[int]]) -> list[int]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqprof.tree.puzzle import Puzzle, whole_sums
+from reqprof.tree.reconstruct.puzzle import Puzzle, whole_sums
 
 NANOSECONDS = st.integers(0, 5_000_000)
 

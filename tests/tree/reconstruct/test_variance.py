@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reqprof.tree.graph import Graph
-from reqprof.tree.variance import of_count, of_edge, variances
+from reqprof.tree.reconstruct.graph import Graph
+from reqprof.tree.reconstruct.variance import of_count, of_edge, variances
 from tests.tree.tables import function, ring
 
 if TYPE_CHECKING:

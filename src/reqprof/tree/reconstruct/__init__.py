@@ -1,0 +1,1 @@
+"""From caller-callee edges to stacks: the parts of :mod:`reqprof.tree.build`."""
