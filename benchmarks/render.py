@@ -150,6 +150,7 @@ def browse(frames: int, folder: Path) -> None:
 def record(folder: Path, engine: str, count: int) -> list[Path]:
     """A profile for each of so many requests of the example's mix."""
     app = views.create_app()
+    app.logger.disabled = True  # some of the mix fails on purpose
     app.wsgi_app = wrapped = reqprof.ProfilerMiddleware(
         app.wsgi_app, out_dir=folder, engine=engine, min_free=None
     )
