@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = 4000
 DEEPEST = 80
-LOADS = 5
+LOADS = 9
 FORMATS = ("svg", "html", "text", "folded", "speedscope", "pprof")
 LIMITS = {"load": 250.0, "search": 50.0}  # milliseconds, for 100,000 frames
 
