@@ -21,12 +21,12 @@ class Flame {
     this.onWindow = () => {};
     this.pending = 0;
     host.addEventListener("scroll", () => this.draw());
-    new ResizeObserver(() => this.fit()).observe(host);
+    new ResizeObserver(() => this.isResized() && this.fit()).observe(host);
     this.pointers = new Pointers(this);
   }
 
   show(panes, paint, shade) {
-    // Each pane has a tree and a direction: 1 for callees, -1 for callers.
+    // Each pane has a tree and a direction: 1 for callees, -1 for callers. To be fitted then.
     this.panes = panes.map((pane) => ({ ...pane, fill: paint(pane.tree) }));
     this.shade = shade;
     const deepest = (way) => Math.max(
@@ -34,7 +34,10 @@ class Flame {
     );
     this.above = deepest(-1);
     this.levels = this.above + deepest(1) + 1;
-    this.fit();
+  }
+
+  isResized() {
+    return this.host.clientWidth !== this.width || this.host.clientHeight !== this.height;
   }
 
   fit() {

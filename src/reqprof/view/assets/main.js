@@ -74,10 +74,12 @@ class View {
     this.search();
     if (isMoved || !flame.panes.length) this.shown = this.panes();
     flame.show(this.shown, (tree) => painter(state.colour, shade, tree), shade);
-    if (isMoved) flame.home();
-    this.focus();
     showControls(this, shade);
     showCrumbs(find("crumbs"), this);
+    // After all that takes room, for the page is laid out here.
+    flame.fit();
+    if (isMoved) flame.home();
+    this.focus();
     // The lists take as long as the picture, which is what a person waits for.
     clearTimeout(this.listing);
     this.listing = setTimeout(() => requestAnimationFrame(() => this.showLists()));
