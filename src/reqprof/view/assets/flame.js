@@ -166,7 +166,6 @@ class Flame {
     this.column = context.measureText("m").width;
     const hatch = hatched(context, this.shade);
     for (const pane of this.panes) this.pane(pane, hatch);
-    this.canvas.dataset.drawn = String(Number(this.canvas.dataset.drawn || 0) + 1);
   }
 
   pane(pane, hatch) {
