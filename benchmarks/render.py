@@ -9,7 +9,8 @@ them. ``--threshold 0`` is what the pictures are drawn with, so that nothing is 
 format bounds itself.
 
 *Browser*: the HTML file in Chromium, from the start of the navigation to the first picture, and
-from a key in the search field to the end of the search. Each load is in a new window.
+from a key in the search field to the end of the search. Each load is in a new window, when the one
+before is gone.
 
 *Files*: profiles of the Flask example's mixed traffic, recorded here with both engines, from the
 files to a merged SVG, as one command. flameprof draws what pstats adds up of the same files, which
@@ -50,7 +51,8 @@ if TYPE_CHECKING:
 
 FUNCTIONS = 4000
 DEEPEST = 80
-LOADS = 9
+LOADS = 15
+QUIET = 0.5  # seconds in which the window before goes, so that nothing but the next one runs
 FORMATS = ("svg", "html", "text", "folded", "speedscope", "pprof")
 LIMITS = {"load": 250.0, "search": 50.0}  # milliseconds, for 100,000 frames
 
@@ -129,6 +131,7 @@ def in_browser(browser: Browser, page: Path) -> tuple[float, float]:
     )
     searched = window.evaluate(SEARCHED)
     window.close()
+    time.sleep(QUIET)
     return mark, searched
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from posixpath import commonpath
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import TYPE_CHECKING
 
 from reqprof.tree.node import REST, ROOT, WAITING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from reqprof.model import Function
     from reqprof.tree.node import Node
+
+_DIGITS = f"{ascii_uppercase}{ascii_lowercase}{digits}+/"
 
 _KINDS = {
     names.APP: "app",
@@ -85,17 +88,21 @@ def _where(function: Function) -> str:
     return names.clean(f"{function[0]}:{function[1]}")
 
 
-def columns(tree: Node, functions: Functions) -> dict[str, list[float]]:
+def columns(tree: Node, functions: Functions) -> dict[str, int | str | list[float]]:
     """The frames, parents before children and siblings widest first; times in nanoseconds.
 
-    ``doubt`` is 0 for an exact frame, and else one more than the thousandths of its self time that
-    are an estimate. It and ``added``, what recording added, are left out where they are all 0.
+    ``size`` is how many they are, ``ends`` how many frames end just before each. ``doubt`` is 0 for
+    an exact frame, and else one more than the thousandths of its self time that are an estimate. It
+    and ``added``, what recording added, are left out where they are all 0. Each column is packed,
+    but ``calls`` where they are estimates.
     """
     found: dict[str, list[float]] = {
-        name: [] for name in ("depth", "fn", "self", "calls", "doubt", "added")
+        name: [] for name in ("ends", "fn", "self", "calls", "doubt", "added")
     }
+    before = -1
     for depth, node in _widest_first(tree):
-        found["depth"].append(depth)
+        found["ends"].append(before + 1 - depth)
+        before = depth
         found["fn"].append(functions.number(node.function))
         found["self"].append(nanosecond(node.self_time))
         found["calls"].append(
@@ -106,7 +113,26 @@ def columns(tree: Node, functions: Functions) -> dict[str, list[float]]:
     for name in ("doubt", "added"):
         if not any(found[name]):
             del found[name]
-    return found
+    return {"size": len(found["fn"]), **{name: _packed(each) for name, each in found.items()}}
+
+
+def _packed(numbers: list[float]) -> str | list[float]:
+    """Whole numbers as text, which a page reads three times as fast as a list of them.
+
+    Each is written in base 32, least first, with the digits of base64 (RFC 4648, section 4), of
+    which the upper half say that more follow: the variable-length quantities of source maps
+    (ECMA-426), but without a sign.
+    """
+    whole = [number for number in numbers if isinstance(number, int) and number >= 0]
+    return "".join(map(_quantity, whole)) if len(whole) == len(numbers) else numbers
+
+
+def _quantity(number: int) -> str:
+    found = ""
+    while number > 31:
+        found += _DIGITS[32 | number & 31]
+        number >>= 5
+    return found + _DIGITS[number]
 
 
 def _widest_first(tree: Node) -> Iterator[tuple[int, Node]]:

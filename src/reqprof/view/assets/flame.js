@@ -172,20 +172,23 @@ class Flame {
     // From the root up, past whatever is beside the window or on top of what is too narrow.
     const { tree } = pane;
     const start = this.window[0] * this.whole;
-    const stop = this.window[1] * this.whole;
     const runs = new Runs(this, hatch);
+    const { scale, width, height, host: { scrollTop } } = this; // asked once, for it takes a while
     for (let i = 0; i < tree.size;) {
-      const right = tree.left[i] + tree.total[i];
-      const isBeside = i && (right <= start || tree.left[i] >= stop);
-      const y = this.topOf(pane.way * tree.depth[i]) - this.host.scrollTop;
+      const left = (tree.left[i] - start) * scale;
+      const wide = tree.total[i] * scale;
+      const right = left + wide;
+      const isBeside = i && (right <= 0 || left >= width);
+      const isNarrow = i && wide < NARROW;
+      const y = this.topOf(pane.way * tree.depth[i]) - scrollTop;
       const isShared = pane.way < 0 && i === 0; // the root, which the other pane draws
-      if (!isBeside && !isShared && y > -ROW && y < this.height) {
-        const from = Math.max(0, (tree.left[i] - start) * this.scale);
-        const to = i ? Math.min(this.width, (right - start) * this.scale) : this.width;
-        if (i && this.isNarrow(tree, i)) runs.add(tree.depth[i], from, to, y, this.marks(tree, i));
+      if (!isBeside && !isShared && y > -ROW && y < height) {
+        const from = Math.max(0, left);
+        const to = i ? Math.min(width, right) : width;
+        if (isNarrow) runs.add(tree.depth[i], from, to, y, this.marks(tree, i));
         else this.frame(pane, i, from, to, y, hatch);
       }
-      i = isBeside || (i && this.isNarrow(tree, i)) ? tree.end[i] : i + 1;
+      i = isBeside || isNarrow ? tree.end[i] : i + 1;
     }
     runs.flush();
   }

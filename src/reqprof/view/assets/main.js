@@ -92,6 +92,7 @@ class View {
     }
     this.isFresh = false;
     this.table.show();
+    document.querySelector("aside").classList.remove("later");
   }
 
   focus() {

@@ -21,7 +21,7 @@ function simplified(tree, treatment) {
     out.add(frame, tree, i);
     target[i] = frame;
   }
-  return new Tree(out, false);
+  return sorted(out);
 }
 
 function standing(out, above, fn, how) {
@@ -54,7 +54,7 @@ function callees(tree, fn) {
       out.add(frame, tree, i);
     }
   });
-  return new Tree(out, false);
+  return sorted(out);
 }
 
 function callers(tree, fn) {
@@ -66,7 +66,7 @@ function callers(tree, fn) {
   const out = new Frames(fn);
   out.calls[0] = sum(shares, (one) => one.calls);
   climb(tree, out, [[0, shares]], sum(shares, (one) => one.ns));
-  return new Tree(out, false);
+  return sorted(out);
 }
 
 function inverted(tree) {
@@ -82,7 +82,7 @@ function inverted(tree) {
   }
   out.self[0] = tree.self[0];
   climb(tree, out, [...groups], tree.total[0]);
-  return new Tree(out, false);
+  return sorted(out);
 }
 
 function shareOf(tree, i, ns) {

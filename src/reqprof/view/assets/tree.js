@@ -68,16 +68,9 @@ class Frames {
 }
 
 class Tree {
-  constructor(frames, isSorted) {
-    const order = isSorted ? null : widestFirst(frames);
-    this.size = frames.size;
-    this.fn = column(Int32Array, frames.fn, order);
-    this.self = column(Float64Array, frames.self, order);
-    this.calls = column(Float64Array, frames.calls, order);
-    this.guessed = column(Float64Array, frames.guessed, order);
-    this.exact = column(Uint8Array, frames.exact, order);
-    this.added = column(Float64Array, frames.added, order);
-    this.parent = order ? renumbered(frames.parent, order) : frames.parent;
+  // Its columns are those of Frames, in order.
+  constructor({ size, parent, fn, self, calls, guessed, exact, added }) {
+    Object.assign(this, { size, parent, fn, self, calls, guessed, exact, added });
     this.total = totals(this.parent, this.self);
     this.place();
   }
@@ -85,23 +78,24 @@ class Tree {
   place() {
     // Where each frame begins, how deep it lies, and where its subtree ends.
     const { size, parent, total } = this;
-    this.left = new Float64Array(size);
-    this.depth = new Int32Array(size);
-    this.end = new Int32Array(size);
-    this.deepest = 0;
+    const left = new Float64Array(size);
+    const depth = new Int32Array(size);
+    const end = new Int32Array(size);
     const cursor = new Float64Array(size);
+    let deepest = 0;
     for (let i = 1; i < size; i++) {
       const above = parent[i];
-      this.left[i] = cursor[above];
+      left[i] = cursor[above];
       cursor[i] = cursor[above];
       cursor[above] += total[i];
-      this.depth[i] = this.depth[above] + 1;
-      this.deepest = Math.max(this.deepest, this.depth[i]);
+      depth[i] = depth[above] + 1;
+      if (depth[i] > deepest) deepest = depth[i];
     }
     for (let i = size - 1; i >= 0; i--) {
-      this.end[i] = Math.max(this.end[i], i + 1);
-      if (i) this.end[parent[i]] = Math.max(this.end[parent[i]], this.end[i]);
+      if (end[i] <= i) end[i] = i + 1;
+      if (i && end[parent[i]] < end[i]) end[parent[i]] = end[i];
     }
+    Object.assign(this, { left, depth, end, deepest });
   }
 
   path(i) {
@@ -138,11 +132,13 @@ class Tree {
   }
 }
 
-function column(Kind, values, order) {
-  if (!order) return new Kind(values);
-  const found = new Kind(order.length);
-  for (let i = 0; i < order.length; i++) found[i] = values[order[i]];
-  return found;
+function sorted(frames) {
+  // The finished tree.
+  const order = widestFirst(frames);
+  const { size, columns: { parent, ...others } } = frames;
+  const inOrder = ([name, values]) => [name, values.constructor.from(order, (i) => values[i])];
+  const columns = Object.fromEntries(Object.entries(others).map(inOrder));
+  return new Tree({ ...columns, size, parent: renumbered(parent, order) });
 }
 
 function totals(parent, self, size = self.length) {
@@ -183,24 +179,58 @@ function renumbered(parent, order) {
   return found;
 }
 
-function decoded(columns) {
-  // From the page: depths instead of parents, and what is nothing everywhere left out.
-  const { depth, self } = columns;
-  const size = depth.length;
-  const parent = new Int32Array(size);
-  const path = [];
-  for (let i = 0; i < size; i++) {
-    parent[i] = depth[i] ? path[depth[i] - 1] : NONE;
-    path[depth[i]] = i;
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+function decoded({ size, ...columns }) {
+  // From the page: instead of parents how many frames end before each, and what is nothing
+  // everywhere left out.
+  const digits = new Uint8Array(128);
+  for (let k = 0; k < 64; k++) digits[DIGITS.charCodeAt(k)] = k;
+  const numbers = (name) => {
+    const packed = columns[name];
+    if (typeof packed === "string") return unpacked(packed, digits, size);
+    return packed ? new Float64Array(packed) : new Float64Array(size);
+  };
+  const parent = parents(numbers("ends"));
+  const fn = new Int32Array(numbers("fn"));
+  const self = numbers("self");
+  const doubts = certainty(numbers("doubt"), self);
+  return new Tree({ size, parent, fn, self, calls: numbers("calls"), added: numbers("added"), ...doubts });
+}
+
+function unpacked(text, digits, size) {
+  // Whole numbers in base 32, the least digit first; 32 more says that another digit follows.
+  const found = new Float64Array(size);
+  for (let i = 0, at = 0; i < size; i++) {
+    let digit = digits[text.charCodeAt(at++)];
+    let value = digit & 31;
+    for (let worth = 32; digit & 32; worth *= 32) {
+      digit = digits[text.charCodeAt(at++)];
+      value += (digit & 31) * worth;
+    }
+    found[i] = value;
   }
-  const exact = new Uint8Array(size).fill(1);
-  const guessed = new Float64Array(size);
+  return found;
+}
+
+function certainty(doubt, self) {
   // 0 is exact, else one more than the thousandths of the self time that are an estimate.
-  for (const [i, doubt] of (columns.doubt || []).entries()) {
-    if (!doubt) continue;
-    exact[i] = 0;
-    guessed[i] = self[i] * (doubt - 1) / 1000;
+  const exact = new Uint8Array(self.length);
+  const guessed = new Float64Array(self.length);
+  for (let i = 0; i < self.length; i++) {
+    exact[i] = doubt[i] ? 0 : 1;
+    guessed[i] = doubt[i] ? self[i] * (doubt[i] - 1) / 1000 : 0;
   }
-  const added = columns.added || new Float64Array(size);
-  return new Tree({ ...columns, size, parent, exact, guessed, added }, true);
+  return { exact, guessed };
+}
+
+function parents(ends) {
+  // From how many frames end just before each one begins.
+  const parent = new Int32Array(ends.length).fill(NONE);
+  for (let i = 1; i < ends.length; i++) {
+    let above = i - 1;
+    for (let left = ends[i]; left > 0; left--) above = parent[above];
+    parent[i] = above;
+  }
+  return parent;
 }
