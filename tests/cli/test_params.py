@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 
 from reqprof.cli.params import (
     ERROR,
-    UNITS,
     Statuses,
     format_duration,
     format_moment,
-    parse_duration,
     parse_moment,
     parse_statuses,
 )
+from reqprof.durations import UNITS, parse_duration
 
 NOW = 1782907200.0
 

@@ -1,8 +1,7 @@
-"""What a person types for durations, times and statuses, and how durations are printed."""
+"""What a person types for times and statuses, and how times and durations are printed."""
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from dataclasses import dataclass
@@ -11,53 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from reqprof.durations import parse_duration, starts_as_duration
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
-UNITS = {
-    "us": 1e-6,
-    "µs": 1e-6,  # the micro sign
-    "μs": 1e-6,  # the Greek letter
-    "ms": 1e-3,
-    "s": 1.0,
-    "m": 60.0,
-    "min": 60.0,
-    "h": 3600.0,
-    "d": 86400.0,
-    "w": 604800.0,
-}
-
-_AMOUNT = r"(\d+(?:\.\d*)?|\.\d+)\s*"
-_UNIT = "|".join(sorted(UNITS, key=len, reverse=True))
-_PART = re.compile(rf"{_AMOUNT}({_UNIT})\s*", re.ASCII)
-_NUMBER = re.compile(_AMOUNT, re.ASCII)
 _STATUS = re.compile(r"(\d{3})(?:-(\d{3}))?|([1-9])xx", re.ASCII)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds from ``250ms``, ``1.5s``, ``2m``, ``1m30s`` or a plain number of seconds.
-
-    Raises ValueError.
-    """
-    text = text.strip().lower()
-    seconds = float(text) if _NUMBER.fullmatch(text) else sum(_parts(text))
-    if not math.isfinite(seconds):
-        raise ValueError(f"{text!r:.40} is longer than time itself")
-    return seconds
-
-
-def _parts(text: str) -> list[float]:
-    parts, at = [], 0
-    while at < len(text):
-        if not (part := _PART.match(text, at)):
-            break
-        parts.append(float(part[1]) * UNITS[part[2]])
-        at = part.end()
-    if not parts or at < len(text):
-        raise ValueError(f"{text!r:.40} is no duration; write 250ms, 1.5s, 2m, or plain seconds")
-    return parts
 
 
 def parse_moment(text: str, now: float | None = None) -> float:
@@ -67,7 +27,7 @@ def parse_moment(text: str, now: float | None = None) -> float:
     """
     text = text.strip()
     try:
-        if _PART.match(text.lower()):
+        if starts_as_duration(text):
             age = parse_duration(text)
             return max(0.0, (time.time() if now is None else now) - age)
         when = datetime.fromisoformat(text)
@@ -80,7 +40,7 @@ def parse_moment(text: str, now: float | None = None) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Three significant digits, in a form that :func:`parse_duration` takes back."""
+    """Three significant digits, in a form that ``parse_duration`` takes back."""
     if seconds >= 59.95:
         return _minutes(round(seconds))
     value, unit = (seconds, "s") if seconds >= 0.9995 else (seconds * 1e3, "ms")

@@ -14,11 +14,11 @@ from reqprof.cli.params import (
     Statuses,
     format_duration,
     format_moment,
-    parse_duration,
     parse_moment,
     parse_statuses,
     parsed,
 )
+from reqprof.durations import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
