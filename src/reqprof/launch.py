@@ -18,6 +18,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
+from reqprof.durations import parse_duration
 from reqprof.interface import interface
 from reqprof.record.options import Options, Settings, folder
 from reqprof.store.naming import check_template
@@ -62,6 +63,12 @@ _READ: dict[str, Callable[[str], Any]] = {
     "max_bytes": _size,
     "min_free": _optional(float),
     "store_path": _boolean,
+    "slower_than": _optional(parse_duration),
+    "keep_errors": _boolean,
+    "worst_per_route": _optional(int),
+    "worst_window": parse_duration,
+    "baseline": float,
+    "keep": _optional(lambda name: load(name)),
     "strict": _boolean,
 }
 _READ_WSGI: dict[str, Callable[[str], Any]] = {"profile_dir": str, "filename_format": str}

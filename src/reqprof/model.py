@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003  a dataclass's annotations are read at run time
+from typing import Final
 
 Function = tuple[str, int, str]
 """A function as pstats names it: file, first line, name. C functions have file ``~`` and line 0."""
@@ -20,6 +21,13 @@ Entry = tuple[int, int, float, float, dict[Function, Edge]]
 
 Stats = dict[Function, Entry]
 """A pstats table, as ``pstats.Stats(...).stats`` holds it."""
+
+KEPT: Final = ("all", "baseline", "error", "slow", "worst", "keep", "trigger")
+"""What a profile can have been kept for.
+
+There was no rule; it is of the uniform share that fair averages are made from; it failed, was
+slow, was among the slowest of its route, or the app's own rule said so; it was asked for.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +71,11 @@ class Request:
     engine: str = "cprofile"
     builtins: bool = True  # C functions are recorded
     clock: str = "wall"  # or cpu
-    weight: float = 1.0  # one over the sampling rate it was chosen with
+    chosen: str = "sample"  # by the rate or callable, or trigger: a valid token asked for it
+    kept: str = "all"  # one of KEPT: what the profile was kept for
+    # One over the sampling rate it was chosen with; of the baseline also over that share. What was
+    # kept or chosen for a reason of its own stands for itself: 1.
+    weight: float = 1.0
     interrupted: bool = False  # another profiler took over: counts are short, merges leave it out
     partial: bool = False  # it outlived max_duration: the profile holds what was before
     trace_id: str | None = None  # W3C traceparent

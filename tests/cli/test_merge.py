@@ -112,6 +112,43 @@ def test_filters_choose_and_leave_out_what_has_no_facts(reqprof: Reqprof, folder
     assert result.exit_code == 0
 
 
+MIXED = ["baseline"] * 3 + ["worst"] * 2 + ["trigger"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "options", "line"),
+    [
+        (["all"] * 2, [], ""),
+        (["baseline"] * 2, [], ""),
+        (MIXED, ["--kept", "baseline"], ""),
+        (["worst"] * 2, [], "2 of the slowest of their route: not a fair average."),
+        (
+            MIXED,
+            [],
+            "3 baseline, 2 of the slowest of their route, 1 asked for: not a fair average;"
+            " --kept baseline leaves the rest out.",
+        ),
+        (
+            ["all", "slow", "keep"],
+            [],
+            "1 kept without a rule, 1 by the app's own rule, 1 over the limit: not a fair average.",
+        ),
+        (["later"], [], "1 later: not a fair average."),
+    ],
+)
+def test_a_mix_of_what_was_kept_for_different_reasons_says_so(
+    reqprof: Reqprof, tmp_path: Path, kept: list[str], options: list[str], line: str
+) -> None:
+    for reason in kept:
+        put(tmp_path / "mixed", kept=reason)
+
+    result = reqprof("merge", "mixed", "--text", *options)
+
+    assert result.exit_code == 0
+    told = [said for said in result.stdout.splitlines() if "fair average" in said]
+    assert told == ([line] if line else [])
+
+
 def test_a_request_counts_once_however_many_copies_there_are(
     reqprof: Reqprof, folder: Path
 ) -> None:

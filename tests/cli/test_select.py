@@ -17,6 +17,7 @@ REQUEST = request(
     status=404,
     start=NOON,
     duration=0.25,
+    kept="worst",
     labels={"release": "1.2", "tenant": "x=y"},
 )
 RAISED = request(status=None, exception="ValueError", kind="job", method="", path=None, route=None)
@@ -67,6 +68,9 @@ def chosen(*options: str) -> Wanted:
         (["--kind", "http"], True),
         (["--kind", "websocket"], False),
         (["--kind", "websocket", "--kind", "http"], True),
+        (["--kept", "worst"], True),
+        (["--kept", "baseline"], False),
+        (["--kept", "baseline", "--kept", "worst"], True),
         (["--label", "release=1.2"], True),
         (["--label", "release=1.3"], False),
         (["--label", "tenant=x=y"], True),
@@ -108,12 +112,12 @@ def test_a_template_that_looks_like_a_glob_is_found_as_it_is_written() -> None:
 def test_the_filters_can_be_put_in_words() -> None:
     wanted = chosen(
         "--route", "/a", "--route", "/b", "--status", "5xx", "--status", "error",
-        "--slower-than", "250ms", "--since", "2026-07-01", "--label", "a=b",
+        "--slower-than", "250ms", "--since", "2026-07-01", "--kept", "slow", "--label", "a=b",
     )  # fmt: skip
 
     assert str(wanted) == (
         "route /a or /b, status 500-599 or error, slower than 250ms,"
-        " since 2026-07-01T00:00:00Z, label a=b"
+        " since 2026-07-01T00:00:00Z, kept for slow, label a=b"
     )
 
 
@@ -126,6 +130,7 @@ def test_the_filters_can_be_put_in_words() -> None:
         (["--label", "release"], "'release' is no label; write key=value"),
         (["--label", "=1"], "'=1' is no label; write key=value"),
         (["--kind", "smoke"], "'smoke' is not one of"),
+        (["--kept", "smoke"], "'smoke' is not one of"),
         (["--since", "1h", "--until", "2h"], "--since is later than --until"),
     ],
 )

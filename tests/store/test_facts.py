@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reqprof.model import Request
+from reqprof.model import KEPT, Request
 from reqprof.store import facts
 
 pytestmark = pytest.mark.recording
@@ -55,6 +55,8 @@ REQUESTS = st.builds(
     engine=TEXTS,
     builtins=st.booleans(),
     clock=st.sampled_from(["wall", "cpu"]),
+    chosen=st.sampled_from(["sample", "trigger"]),
+    kept=st.sampled_from(KEPT),
     weight=st.floats(1, 1e9),
     interrupted=st.booleans(),
     partial=st.booleans(),
@@ -136,6 +138,10 @@ def test_whole_numbers_stand_for_seconds_too() -> None:
         ("calls", 1.5),
         ("calls", 2**64),
         ("pid", -1),
+        ("chosen", ""),
+        ("chosen", None),
+        ("kept", "A word"),
+        ("kept", "x" * 21),
         ("weight", 0),
         ("weight", 1e13),
         ("labels", []),

@@ -58,6 +58,19 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def test_what_it_has_written_it_can_delete_and_nothing_else(tmp_path: Path) -> None:
+    made = Writer(tmp_path, NO_CAPS, "{method}")
+    made.write(STATS, request(1), None)
+    first = made.last_name
+    assert not made.remove(first, request(2).id)  # the name has another request's profile by now
+    assert not made.remove("nothing.prof", request(1).id)
+    (tmp_path / "other.prof").write_bytes(b"of another tool")
+    assert not made.remove("other.prof", request(1).id)
+    assert made.remove(first, request(1).id)
+    assert not made.remove(first, request(1).id)
+    assert [path.name for path in files(tmp_path)] == ["other.prof"]
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from reqprof.model import Profile, Request
 
 _NEARLY_ALL = 0.9
+_FAIR = {"all", "baseline"}
+_GROUPS = {
+    "all": "kept without a rule",
+    "error": "that failed",
+    "slow": "over the limit",
+    "worst": "of the slowest of their route",
+    "keep": "by the app's own rule",
+    "trigger": "asked for",
+}
 
 
 @dataclass(slots=True)
@@ -35,6 +45,7 @@ class Tally:
     costed: float = 0.0  # duration of the requests whose cost is known
     cost: float = 0.0
     engines: dict[str, None] = field(default_factory=dict)
+    kept: Counter[str] = field(default_factory=Counter)
 
     @property
     def count(self) -> int:
@@ -62,6 +73,7 @@ class Tally:
             self.cost += request.cost
             self.costed += request.worked
         self.engines.setdefault(engine(request))
+        self.kept[request.kept] += 1
 
     def summary(self) -> str:
         """How many of what."""
@@ -83,7 +95,8 @@ class Tally:
             first, last = format_moment(self.earliest), format_moment(self.latest)
             facts.append(first if first == last else f"{first} to {last}")
         facts.extend(sorted(self.engines))
-        return [*lines, "; ".join(facts) + ".", *_cut(self.beyond), *slowed(self.cost, self.costed)]
+        lines += ["; ".join(facts) + ".", *_chosen(self.kept)]
+        return [*lines, *_cut(self.beyond), *slowed(self.cost, self.costed)]
 
 
 def title(names: Sequence[str], tally: Tally) -> str:
@@ -116,6 +129,16 @@ def engine(request: Request) -> str:
     python = f", Python {request.python}" if request.python else ""
     calls = "" if request.builtins else " without C calls"
     return f"{request.engine}{calls}{python}"
+
+
+def _chosen(kept: Counter[str]) -> list[str]:
+    """The line that says what profiles were kept for, where their average is no fair one."""
+    if len(kept) <= 1 and kept.keys() <= _FAIR:
+        return []
+    ordered = sorted(kept.items(), key=lambda group: (-group[1], group[0]))
+    groups = [f"{count:,} {_GROUPS.get(reason, reason)}" for reason, count in ordered]
+    line = f"{', '.join(groups)}: not a fair average"
+    return [f"{line}; --kept baseline leaves the rest out." if kept["baseline"] else f"{line}."]
 
 
 def _cut(calls: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from reqprof.cli.params import (
     parsed,
 )
 from reqprof.durations import parse_duration
+from reqprof.model import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ class Wanted:
     since: float | None = None  # seconds since 1970
     until: float | None = None
     kinds: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -54,6 +56,7 @@ class Wanted:
             and (self.since is None or request.start >= self.since)
             and (self.until is None or request.start <= self.until)
             and (not self.kinds or request.kind in self.kinds)
+            and (not self.kept or request.kept in self.kept)
             and all(request.labels.get(key) == value for key, value in self.labels)
         )
 
@@ -66,6 +69,7 @@ class Wanted:
             ("since", [format_moment(self.since)] if self.since is not None else []),
             ("until", [format_moment(self.until)] if self.until is not None else []),
             ("kind", self.kinds),
+            ("kept for", self.kept),
             ("label", [f"{key}={value}" for key, value in self.labels]),
         ]
         return ", ".join(
@@ -147,6 +151,12 @@ OPTIONS = (
         help="Repeatable.",
     ),
     click.option(
+        "--kept",
+        multiple=True,
+        type=click.Choice(KEPT),
+        help="What the profile was kept for, such as the uniform share (baseline). Repeatable.",
+    ),
+    click.option(
         "--label",
         "labels",
         multiple=True,
@@ -173,4 +183,4 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_wanted
 
 
-_NAMES = ("routes", "methods", "statuses", "slower_than", "since", "until", "kinds", "labels")
+_NAMES = tuple(field.name for field in fields(Wanted))

@@ -30,6 +30,16 @@ PARTIAL = "partial: it still ran after max_duration; the profile holds what was 
 REST = "the rest is I/O, locks and the interpreter lock"
 """What wall time is that is no CPU time."""
 
+_KEPT = {
+    "all": "",
+    "baseline": "as one of the uniform share",
+    "error": "because it failed",
+    "slow": "because it took longer than slower_than",
+    "worst": "as one of the slowest of its route",
+    "keep": "by the app's own rule",
+    "trigger": "because a token asked for it",
+}
+
 _WORST = 3
 """Requests that are named for having held the event loop."""
 
@@ -110,6 +120,7 @@ def _origin(request: Request) -> Iterator[tuple[str, str]]:
     """How the profile was made, and where."""
     yield "tracing", _tracing(request)
     yield "engine", _engine(request)
+    yield "kept", _KEPT.get(request.kept, request.kept)
     yield "process", _process(request)
     yield "trace id", request.trace_id or ""
     yield "labels", ", ".join(f"{key}={value}" for key, value in request.labels.items())

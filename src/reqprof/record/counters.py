@@ -19,7 +19,10 @@ class Counters:
     ``profiled`` requests were recorded; of these ``stored`` are on disk, ``empty`` held no call,
     ``dropped`` found the queue full, ``unwritten`` the disk; ``interrupted`` ones were cut short
     by another profiler. ``skipped_*`` requests ran unprofiled, for the reason in the name.
-    ``failed_*`` are faults of reqprof's own, ``pruned`` is files deleted to keep a cap.
+    ``not_kept`` ones no rule wanted. Of those stored, ``displaced`` ones were deleted again, as
+    slower ones of their route came. ``trigger_refused`` counts tokens that were not valid.
+    ``failed_*`` are faults of reqprof's own, or of a rule that is the app's (``failed_keep``);
+    ``pruned`` is files deleted to keep a cap.
     """
 
     def __init__(self) -> None:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, TypedDict
 
 from reqprof.record.engines.choose import ENGINES
 from reqprof.record.engines.session import CLOCKS
+from reqprof.record.keeping import Keeping
 from reqprof.record.rules import Sample, Sampling
 from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
+
+    from reqprof.model import Request
 
 MAX_QUEUE = 1000
 """Finished profiles that may wait for the writer; more are dropped and counted."""
@@ -32,6 +36,12 @@ class Options(TypedDict, total=False):
     max_bytes: int | None
     min_free: float | None
     store_path: bool
+    slower_than: float | str | None
+    keep_errors: bool
+    worst_per_route: int | None
+    worst_window: float | str
+    baseline: float
+    keep: Callable[[Request], object] | None
     strict: bool
 
 
@@ -61,12 +71,25 @@ class Settings:
     min_free: float | None = MIN_FREE
     # False keeps paths, which may hold names or tokens, out of files: only the template stays.
     store_path: bool = True
+    # After the request: its profile is kept if one of these says yes, or if none is given. Seconds,
+    # or a text such as "500ms".
+    slower_than: float | str | None = None
+    # With any of the others: what raised, or answered with a status from 500, is kept too.
+    keep_errors: bool = True
+    # The slowest of each route and window; each process keeps as many.
+    worst_per_route: int | None = None
+    worst_window: float | str = 3600.0
+    # A uniform share, 0 to 1, whatever it is: fair averages are made from it.
+    baseline: float = 0.0
+    # Gets the facts of the request that has ended, on the background thread.
+    keep: Callable[[Request], object] | None = None
     # True lets reqprof's own faults reach the app: for tests.
     strict: bool = False
 
     def __post_init__(self) -> None:
         Sampling(self.sample)
         self.caps()
+        self.keeping()
         if self.engine not in ENGINES:
             raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {self.engine!r}")
         if self.clock not in CLOCKS:
@@ -77,13 +100,28 @@ class Settings:
         longest = self.max_duration
         if longest is not None and (type(longest) not in (int, float) or not longest > 0):
             raise ValueError(f"max_duration is seconds above 0, or None; got {longest!r}")
-        for name in ("builtins", "follow", "store_path", "strict"):
+        for name in ("builtins", "follow", "store_path", "keep_errors", "strict"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
 
     def caps(self) -> Caps:
         """The folder's caps. Raises ValueError where one is no cap."""
         return Caps(max_files=self.max_files, max_bytes=self.max_bytes, min_free=self.min_free)
+
+    def keeping(self, fault: Callable[[BaseException], None] = lambda error: None) -> Keeping:
+        """The rules after the request; ``fault`` is told what ``keep`` raises.
+
+        Raises TypeError or ValueError where one is none.
+        """
+        return Keeping(
+            slower_than=self.slower_than,
+            keep_errors=self.keep_errors,
+            worst_per_route=self.worst_per_route,
+            worst_window=self.worst_window,
+            baseline=self.baseline,
+            keep=self.keep,
+            fault=fault,
+        )
 
 
 def folder(out_dir: str | PathLike[str]) -> Path:

@@ -18,6 +18,7 @@ from reqprof.model import Request
 from reqprof.record import pools
 from reqprof.record.counters import Counters, told
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
+from reqprof.record.keeping import File
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.rules import Sampling
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Stats
     from reqprof.record.engines import Engine, Session
+    from reqprof.record.keeping import Verdict
     from reqprof.store.naming import NameMaker
 
     Finished = Callable[[Stats, Request], None]
@@ -76,6 +78,7 @@ class Recorder:
         self.settings = settings
         self.counters = Counters()
         self._sampling = Sampling(settings.sample)
+        self._keeping = settings.keeping(self._keep_failed)
         self._writer = Writer(settings.out_dir, settings.caps(), template)
         self._finished = finished
         self._most = _max_concurrent(settings)
@@ -237,11 +240,16 @@ class Recorder:
         try:
             if session.fault is not None:
                 raise session.fault
+            ended = replace(recording.request, **recording.seen(store_path=True))
+            verdict = self._keeping.verdict(ended)
+            if verdict is None:
+                self.counters.add("not_kept")
+                return
             stats = session.finish()
             if not stats and not recording.partial:  # where it is stuck is worth a file
                 self.counters.add("empty")
                 return
-            request = self._describe(recording, session, stats)
+            request = self._describe(recording, session, stats, verdict)
             timeline, tree = recording.timeline(), session.calltree()
         except Exception as error:
             self.counters.trouble("failed_stats", f"a fault in reqprof: {told(error)}")
@@ -252,6 +260,7 @@ class Recorder:
             gone = self._writer.write(stats, request, recording.environ, timeline, tree)
             self.counters.add("pruned", gone)
             self.counters.add("stored")
+            self._displace(ended, request)
         except OSError as error:
             self.counters.trouble("unwritten", f"{self.settings.out_dir} takes no profile: {error}")
         except BaseException as error:  # a filename_format may even try to exit
@@ -262,11 +271,24 @@ class Recorder:
             except BaseException as error:
                 self.counters.trouble("failed_print", f"stream= took no report: {told(error)}")
 
-    def _describe(self, recording: Recording, session: Session, stats: Stats) -> Request:
+    def _displace(self, ended: Request, request: Request) -> None:
+        """Delete the profile that the one just stored has pushed out of its route's slowest."""
+        gone = self._keeping.stored(ended, request.kept, File(self._writer.last_name, request.id))
+        if gone is not None:
+            self.counters.add("displaced", self._writer.remove(*gone))
+
+    def _keep_failed(self, error: BaseException) -> None:
+        self.counters.trouble("failed_keep", f"keep= raised, the other rules decide: {told(error)}")
+
+    def _describe(
+        self, recording: Recording, session: Session, stats: Stats, verdict: Verdict
+    ) -> Request:
         engine = self._find_engine()
         return replace(
             recording.request,
             **recording.seen(self.settings.store_path),
+            kept=verdict.kept,
+            weight=verdict.weight,
             cpu=session.cpu(),
             cost=session.cost(stats),
             calls=sum(row[1] for row in stats.values()),
@@ -312,6 +334,7 @@ def _after_fork() -> None:
             recording.disown()
         recorder._in_flight.clear()
         recorder._looking = False
+        recorder._keeping.renew()
 
 
 after_fork(_after_fork)

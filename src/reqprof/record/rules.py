@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from reqprof.model import Request
+
+C = TypeVar("C")
 
 Sample = float | Callable[["Request"], "float | bool"]
 
@@ -20,10 +22,8 @@ class Sampling:
     """
 
     def __init__(self, sample: Sample, chance: Callable[[], float] = random.random) -> None:
-        if callable(sample) and _is_async(sample):
-            raise TypeError(f"sample must not be async, as nothing could await it; got {sample!r}")
         self.rate: float | None = None if callable(sample) else _rate(sample)
-        self._choose = sample if callable(sample) else None
+        self._choose = check_callable("sample", sample) if callable(sample) else None
         self._chance = chance
 
     def weight(self, facts: Callable[[], Request]) -> float | None:
@@ -40,8 +40,13 @@ class Sampling:
         return None
 
 
-def _is_async(choose: Any) -> bool:
-    return iscoroutinefunction(choose) or iscoroutinefunction(choose.__call__)
+def check_callable(name: str, choose: C) -> C:
+    """The argument ``name`` itself; raises TypeError where it cannot be called and be done."""
+    if not callable(choose):
+        raise TypeError(f"{name} is a callable that gets a request's facts; got {choose!r}")
+    if iscoroutinefunction(choose) or iscoroutinefunction(choose.__call__):
+        raise TypeError(f"{name} must not be async, as nothing could await it; got {choose!r}")
+    return choose
 
 
 def _rate(value: object) -> float:

@@ -75,6 +75,12 @@ def _text(name: str, value: object) -> str:
     return value
 
 
+def _word(name: str, value: object) -> str:
+    if type(value) is not str or not _WORD.fullmatch(value):
+        raise _wrong(name, value, "a word")
+    return value
+
+
 def _flag(name: str, value: object) -> bool:
     if type(value) is not bool:
         raise _wrong(name, value, "true or false")
@@ -116,6 +122,7 @@ def _optional(inner: Callable[[str, object], object]) -> Callable[[str, object],
 
 
 _ID = re.compile(r"[0-9a-f]{12}")
+_WORD = re.compile(r"[a-z]{1,20}")  # a later version may have more of them
 _DECODER = json.JSONDecoder(parse_constant=_constant)
 _DEFAULTS: dict[str, object] = {
     field.name: field.default if field.default_factory is MISSING else field.default_factory()
@@ -158,6 +165,8 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "engine": _text,
     "builtins": _flag,
     "clock": _text,
+    "chosen": _word,
+    "kept": _word,
     "weight": _number(1e12, 1e-12),
     "interrupted": _flag,
     "partial": _flag,

@@ -49,6 +49,7 @@ class Writer:
         template: str | naming.NameMaker | None = None,
     ) -> None:
         self.folder = folder
+        self.last_name = ""  # in the folder, of the profile stored last
         self._home = os.path.join(folder, "")  # noqa: PTH118
         self._retention = Retention(folder, caps)
         self._template = template
@@ -82,7 +83,7 @@ class Writer:
         if not self._retention.has_room():
             raise NoRoom(f"less than min_free of the disk of {self.folder} is free")
         data = prof.encode(stats, request, self._sections(timeline, tree))
-        name = self._place(data, request, environ)
+        name = self.last_name = self._place(data, request, environ)
         line = index.line(name, len(data), request)
         self._append(line)
         gone = self._retention.wrote(len(data) + len(line))
@@ -90,6 +91,23 @@ class Writer:
             # So that the index shrinks with the profiles, however few may stay.
             self._index = b""
         return gone
+
+    def remove(self, name: str, id_: str) -> bool:
+        """Delete a profile of this writer's again; its index line goes stale.
+
+        A file that has the name but is not of the request ``id_`` stays: another may have taken
+        its place. Returns whether one was deleted.
+        """
+        path = self._home + name
+        try:
+            with FileIO(path) as file:
+                facts = prof.tail_facts(file.fileno(), os.fstat(file.fileno()).st_size)
+            if facts is None or facts.get("id") != id_:
+                return False
+            os.unlink(path)  # noqa: PTH108
+        except (OSError, ValueError):  # gone already, or damaged
+            return False
+        return True
 
     def _sections(self, timeline: Timeline | None, tree: bytes | None) -> dict[str, bytes]:
         sections = {} if tree is None else {calltree.SECTION: tree}
