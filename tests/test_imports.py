@@ -73,7 +73,7 @@ def imports(path: Path) -> set[str]:
 
 
 LEVELS = {
-    "model": 0, "errors": 0, "durations": 0,
+    "model": 0, "errors": 0, "durations": 0, "paths": 0, "tokens": 0,
     "store": 1,
     "record": 2, "tree": 2,
     "view": 3,

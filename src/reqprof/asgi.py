@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from reqprof.record import pools, route, start, tasks
 from reqprof.record.company import Company
 from reqprof.record.follow import follow, unfollow
-from reqprof.record.recorder import Arrival
+from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.steps import Steps
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _PROFILED = ("http", "websocket")
 _frame = partial(sys._getframe)
+_KEYS = {name: name.encode() for name in HEADERS}
 
 
 class ProfilerMiddleware(start.Door):
@@ -61,7 +62,8 @@ class ProfilerMiddleware(start.Door):
         if recorder is None:
             await self.app(scope, receive, send)
             return
-        recording = recorder.begin(_arrival, scope) if scope.get("type") in _PROFILED else None
+        profiled = scope.get("type") in _PROFILED
+        recording = recorder.begin(_arrival, _header, scope) if profiled else None
         if recording is None:
             await self.app(scope, receive, send)
             if scope.get("type") == "lifespan":
@@ -161,15 +163,19 @@ async def _called(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     await app(scope, receive, send)
 
 
+def _header(scope: Scope, name: str) -> str | None:
+    headers, key = scope.get("headers"), _KEYS[name]
+    if not isinstance(headers, (list, tuple)):
+        return None  # an iterable that can be read only once is the app's to read
+    found = [bytes(value) for given, value in headers if given == key]
+    # HTTP/2 may send cookies one by one; of the other headers two together are valid nowhere.
+    return b"; ".join(found).decode("latin-1") if found else None
+
+
 def _arrival(scope: Scope) -> Arrival:
-    # An iterable that can be read only once is the app's to read.
-    headers = scope.get("headers")
-    pairs = headers if isinstance(headers, (list, tuple)) else ()
-    headers = {bytes(name): value for name, value in pairs}
-    traceparent = headers.get(b"traceparent")
     return Arrival(
         kind=str(scope["type"]),
         method=str(scope.get("method", "WEBSOCKET" if scope["type"] == "websocket" else "")),
         path=str(scope.get("path", "")),
-        traceparent=None if traceparent is None else bytes(traceparent).decode("latin-1"),
+        traceparent=_header(scope, TRACEPARENT),
     )

@@ -46,6 +46,10 @@ def _size(text: str) -> int | None:
     return None if text.lower() == "none" else int(float(number.removesuffix(unit)) * _UNITS[unit])
 
 
+def _list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
 def _optional(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     return lambda text: None if text.lower() == "none" else convert(text)
 
@@ -53,6 +57,9 @@ def _optional(convert: Callable[[str], Any]) -> Callable[[str], Any]:
 _READ: dict[str, Callable[[str], Any]] = {
     "out_dir": str,
     "sample": float,
+    "include": _optional(_list),
+    "exclude": _optional(_list),
+    "trigger": _optional(str),
     "max_concurrent": _optional(int),
     "engine": str,
     "builtins": _boolean,
@@ -95,7 +102,8 @@ def options(environ: Mapping[str, str]) -> dict[str, Any]:
         try:
             found[name.lower()] = _checked(name.lower(), convert(text))
         except (ValueError, OverflowError) as error:
-            raise ValueError(f"{variable}={text!r} cannot be used: {error}") from None
+            shown = variable if name.lower() == "trigger" else f"{variable}={text!r}"
+            raise ValueError(f"{shown} cannot be used: {error}") from None
     return found
 
 

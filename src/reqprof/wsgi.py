@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import route, start
 from reqprof.record.printing import Printer
-from reqprof.record.recorder import Arrival
+from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.store import naming
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _frame = partial(sys._getframe)
+_KEYS = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in HEADERS}
 
 
 class ProfilerMiddleware(start.Door):
@@ -69,7 +70,7 @@ class ProfilerMiddleware(start.Door):
         recorder = self._recorder
         if recorder is None:
             return self.app(environ, start_response)
-        recording = recorder.begin(_arrival, environ)
+        recording = recorder.begin(_arrival, _header, environ)
         if recording is None:
             return self.app(environ, start_response)
         if self._keep_environ:
@@ -260,6 +261,10 @@ def _one_folder(
     return out_dir
 
 
+def _header(environ: Environ, name: str) -> str | None:
+    return environ.get(_KEYS[name])
+
+
 def _arrival(environ: Environ) -> Arrival:
     # WSGI gives a path's bytes as Latin-1; they are nearly always UTF-8.
     path = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
@@ -267,5 +272,5 @@ def _arrival(environ: Environ) -> Arrival:
         kind="http",
         method=str(environ.get("REQUEST_METHOD", "")),
         path=path.encode("latin-1", "replace").decode("utf-8", "replace"),
-        traceparent=environ.get("HTTP_TRACEPARENT"),
+        traceparent=_header(environ, TRACEPARENT),
     )

@@ -125,8 +125,10 @@ MIXED = ["baseline"] * 3 + ["worst"] * 2 + ["trigger"]
         (
             MIXED,
             [],
-            "3 baseline, 2 of the slowest of their route, 1 asked for: not a fair average;"
-            " --kept baseline leaves the rest out.",
+            (
+                "3 baseline, 2 of the slowest of their route, 1 asked for: not a fair average;"
+                " --kept baseline leaves the rest out."
+            ),
         ),
         (
             ["all", "slow", "keep"],

@@ -8,6 +8,7 @@ import http.client
 import importlib.util
 import inspect
 import logging
+import math
 import os
 import re
 import subprocess
@@ -294,6 +295,16 @@ class TestOptions:
             ("sample", "0.25", 0.25),
             ("sample", "1", 1.0),
             ("sample", " 1e-3 ", 0.001),
+            ("include", "GET /orders/*, /users/{id}", ["GET /orders/*", "/users/{id}"]),
+            ("exclude", "none", None),
+            ("slower_than", "500ms", 0.5),
+            ("slower_than", "None", None),
+            ("keep_errors", "0", False),
+            ("worst_per_route", "10", 10),
+            ("worst_window", "10m", 600.0),
+            ("baseline", "0.01", 0.01),
+            ("keep", "math:isfinite", math.isfinite),
+            ("keep", "none", None),
             ("max_concurrent", "None", None),
             ("builtins", "TRUE", True),
             ("builtins", "off", False),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from reqprof.record.engines.choose import ENGINES
 from reqprof.record.engines.session import CLOCKS
 from reqprof.record.keeping import Keeping
-from reqprof.record.rules import Sample, Sampling
+from reqprof.record.rules import Choice, Rule, Sample, Sampling
+from reqprof.record.trigger import Trigger
 from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ class Options(TypedDict, total=False):
     """The keyword arguments that both doors take; :class:`Settings` has the defaults."""
 
     sample: Sample
+    include: Rule | None
+    exclude: Rule | None
+    trigger: str | bytes | None
     max_concurrent: int | None
     engine: str
     builtins: bool
@@ -52,6 +56,12 @@ class Settings:
     out_dir: Path
     # Everything, on a laptop; a small rate or a choice of requests in production.
     sample: Sample = 1.0
+    # Of what requests: a pattern of paths, "GET /orders/*", several, or a callable. See Choice.
+    include: Rule | None = None
+    exclude: Rule | None = None
+    # A secret of at least 16 bytes: requests with a token made with it are profiled whatever the
+    # other options say. Never shown.
+    trigger: str | bytes | None = field(default=None, repr=False)
     # While a request is recorded on Python 3.12 and later, all threads pay for it. With a rate
     # below 1 that makes one at a time the default there: see Recorder.
     max_concurrent: int | None = None
@@ -88,6 +98,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         Sampling(self.sample)
+        Choice(self.include, self.exclude)
+        if self.trigger is not None:
+            Trigger(self.trigger)
         self.caps()
         self.keeping()
         if self.engine not in ENGINES:

@@ -12,7 +12,7 @@ import time
 import weakref
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.model import Request
 from reqprof.record import pools
@@ -21,7 +21,8 @@ from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.keeping import File
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
-from reqprof.record.rules import Sampling
+from reqprof.record.rules import Choice, Sampling
+from reqprof.record.trigger import COOKIES, HEADER, Trigger
 from reqprof.store.background import BACKGROUND
 from reqprof.store.native import after_fork
 from reqprof.store.writer import HOST, Writer
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+TRACEPARENT = "traceparent"
+HEADERS = (TRACEPARENT, HEADER, COOKIES)
+"""What a door is asked for: names of headers, in lower case."""
 
 _ENGINE_RETRY_SECONDS = 10.0
 _PYTHON = platform.python_version()
@@ -78,6 +83,9 @@ class Recorder:
         self.settings = settings
         self.counters = Counters()
         self._sampling = Sampling(settings.sample)
+        self._choice = Choice(settings.include, settings.exclude)
+        self._trigger = None if settings.trigger is None else Trigger(settings.trigger)
+        self._idle = self._sampling.rate == 0.0 and self._trigger is None
         self._keeping = settings.keeping(self._keep_failed)
         self._writer = Writer(settings.out_dir, settings.caps(), template)
         self._finished = finished
@@ -87,7 +95,7 @@ class Recorder:
         self._engine: Engine | None = None
         self._engine_retry = 0.0
         self._lacking = Unavailable(NO_ENGINE, "the engine has not been proved")
-        if self._sampling.rate != 0.0:
+        if not self._idle:
             self._try_engine()
             if settings.follow:
                 self.hook(pools.hook)
@@ -102,14 +110,17 @@ class Recorder:
         except Exception as error:
             self.counters.say("unfollowed", f"child tasks or jobs may not count: {told(error)}")
 
-    def begin(self, arrival: Callable[[A], Arrival], raw: A) -> Recording | None:
+    def begin(
+        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+    ) -> Recording | None:
         """A recording to be entered at once, or ``None`` where the request runs unprofiled.
 
-        ``arrival(raw)`` is called for those requests alone whose facts are needed.
+        ``arrival(raw)`` is called for those requests alone whose facts are needed. ``header(raw,
+        name)`` is the value of one of the :data:`HEADERS`, where the request has it.
         """
-        if self._sampling.rate == 0.0:
+        if self._idle:
             return None
-        return self._guard(partial(self._begin, partial(self._facts, arrival, raw)))
+        return self._guard(self._begin, arrival, header, raw)
 
     def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
@@ -135,10 +146,10 @@ class Recorder:
                 raise
             self.counters.say(reason.counter, f"requests go unprofiled: {reason}")
 
-    def _guard(self, step: Callable[[], T]) -> T | None:
+    def _guard(self, step: Callable[..., T], *given: Any) -> T | None:
         """What ``step`` returns, or ``None``, counted, where it could not or had a fault."""
         try:
-            return step()
+            return step(*given)
         except Unavailable as reason:
             self.counters.trouble(reason.counter, f"requests go unprofiled: {reason}")
             if self.settings.strict:
@@ -168,17 +179,35 @@ class Recorder:
                 )
         return self._engine
 
-    def _begin(self, facts: Callable[..., Request]) -> Recording | None:
+    def _begin(
+        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+    ) -> Recording | None:
+        if self._trigger is not None:
+            valid = self._trigger.asks(partial(header, raw), lambda: arrival(raw).path)
+            if valid:
+                return self._start(self._facts(arrival(raw), chosen="trigger"))
+            if valid is False:
+                self.counters.add("trigger_refused")
         # A callable is given the facts that are stored if it says yes; a rate needs none.
         if self._sampling.rate is None:
-            request = facts()
-            weight = self._sampling.weight(lambda: request)
+            request = self._facts(arrival(raw))
+            if not self._let_through(request):
+                return None
+            weight = self._sampling.weight(request.trace_id, request)
             return None if weight is None else self._start(replace(request, weight=weight))
-        weight = self._sampling.weight(facts)
-        return None if weight is None else self._start(facts(weight))
+        weight = self._sampling.weight(_trace_id(header(raw, TRACEPARENT)))
+        if weight is None:
+            return None
+        request = self._facts(arrival(raw), weight=weight)
+        return self._start(request) if self._let_through(request) else None
 
-    def _facts(self, arrival: Callable[[A], Arrival], raw: A, weight: float = 1.0) -> Request:
-        came = arrival(raw)
+    def _let_through(self, request: Request) -> bool:
+        may = self._choice.takes(request)
+        if not may:
+            self.counters.add("skipped_rules")
+        return may
+
+    def _facts(self, came: Arrival, **chosen: Any) -> Request:
         return Request(
             id=secrets.token_hex(6),
             kind=came.kind,
@@ -186,7 +215,7 @@ class Recorder:
             path=came.path[:_MAX_PATH],
             start=time.time(),
             trace_id=_trace_id(came.traceparent),
-            weight=weight,
+            **chosen,
         )
 
     def _start(self, request: Request) -> Recording | None:
@@ -311,7 +340,9 @@ def _forget(recording: Recording, session: Session) -> None:
 
 
 def _trace_id(traceparent: str | None) -> str | None:
-    found = _TRACEPARENT.fullmatch(traceparent or "")
+    if traceparent is None:  # most requests have none
+        return None
+    found = _TRACEPARENT.fullmatch(traceparent)
     if found is None or (found[1] == "00" and found[3]):
         return None
     return found[2]
