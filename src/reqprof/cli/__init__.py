@@ -17,6 +17,7 @@ COMMANDS = {
     "slowest": "Rank the profiled requests, worst first.",
     "show": "Show one request: its facts, then its functions as pstats prints them.",
     "merge": "Add many profiles up into one picture, table or profile.",
+    "token": "Print a token with which a request asks for its own profile.",
     "flame": "Draw one profile, or a program's run, with the options of flameprof.",
 }
 """Each subcommand with the first line of its module's docstring, so that help loads no module."""
