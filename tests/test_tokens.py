@@ -40,6 +40,7 @@ def test_a_token_is_what_the_module_says_it_is() -> None:
     [
         (GOOD, "/anything", 0, True),
         (GOOD, "", 599, True),
+        (GOOD, "/\udcff", 0, True),
         (GOOD, "/anything", 600, False),
         (GOOD, "/anything", -1e6, True),  # a clock that is behind
         (ORDERS, "/orders/17", 0, True),
@@ -127,7 +128,7 @@ def test_a_route_that_matches_no_path_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "x" * 15, b"x" * 15, "fifteen bytes!!\n", "short-ü", "\ud800" * 20, None, 7, ["s"]]
+    "bad", ["", "x" * 15, b"x" * 15, "fifteen bytes!!\n", "short-ü", None, 7, ["s"]]
 )
 def test_a_bad_secret_is_refused_and_not_shown(bad: Any) -> None:
     for call in (lambda: make(bad, 60), lambda: check(bad, GOOD, "/")):

@@ -37,10 +37,8 @@ def key(secret: str | bytes) -> bytes:
     """
     if not isinstance(secret, (str, bytes)):
         raise TypeError(f"a secret is str or bytes; got {type(secret).__name__}")
-    try:
-        found = secret.encode() if isinstance(secret, str) else secret
-    except UnicodeEncodeError:
-        raise ValueError("a secret of str must be Unicode; this one cannot be UTF-8") from None
+    # A variable of the environment may hold any bytes; an error would hold the secret.
+    found = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret
     found = found.rstrip(b"\r\n")
     if len(found) < MIN_SECRET:
         raise ValueError(f"a secret has at least {MIN_SECRET} bytes; this one has {len(found)}")

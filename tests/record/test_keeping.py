@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqprof.model import Request
-from reqprof.record import keeping
+from reqprof.record import keeping, recorder
 from reqprof.record.keeping import File, Keeping, Verdict, Worst
 from reqprof.store import index
 from tests.record.test_recorder import Service, counts, facts, service, work
@@ -388,6 +388,17 @@ class TestServed:
         assert len(profiles.paths()) == 3
         found = index.find(profiles.folder)
         assert (len(found.stored), found.bad) == (3, [])
+
+    def test_a_forked_child_deletes_nothing_of_its_parent(
+        self, service: Service, profiles: Profiles
+    ) -> None:
+        served = service(work, profiles.folder, worst_per_route=1)
+        assert served.get() == b"ok"
+        assert counts(served) == {"profiled": 1, "stored": 1}
+        recorder._after_fork()
+        assert served.get() == b"ok"
+        assert counts(served) == {"profiled": 2, "stored": 2}
+        assert len(profiles.paths()) == 2
 
 
 PROCESS = """
