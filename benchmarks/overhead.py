@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 BASE, AGAIN = "unwrapped", "unwrapped, again"
 BARE, BARE_CHEAP, DUMPED = "bare cProfile", "bare cProfile, builtins=False", "cProfile, dump_stats"
 NOT_CHOSEN, PROFILED, CHEAP = "not chosen", "profiled", "profiled, builtins=False"
+TIMED = "timing only"
 WARM_UP = 5
 FINER = 5  # times as many rounds, where the question is of a hundredth
 SILENCE = os.open(os.devnull, os.O_WRONLY)
@@ -86,7 +87,8 @@ def under_yappi(clock: str) -> Iterator[None]:
 def unrecorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
     """By name: one request that is not recorded, and what is to be waited for after it."""
     made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
-    made["sample=0"] = ours(work, folder, sample=0.0)
+    made["sample=0, timing=False"] = ours(work, folder, sample=0.0, timing=False)
+    made[TIMED] = ours(work, folder, sample=0.0)
     for engine in names:
         made[f"{NOT_CHOSEN}, {engine}"] = ours(work, folder, engine=engine, sample=1e-9)
     return made

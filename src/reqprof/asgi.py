@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from functools import partial
 from inspect import CO_COROUTINE
 from types import FunctionType, MethodType
@@ -13,15 +14,19 @@ from reqprof.record.company import Company
 from reqprof.record.follow import follow, unfollow
 from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.steps import Steps
+from reqprof.record.timed import Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Awaitable, Callable, MutableMapping
     from contextvars import Token
     from os import PathLike
+    from types import FrameType
 
     from reqprof.record.options import Options
     from reqprof.record.recording import Recording
+    from reqprof.record.timed import Template
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PROFILED = ("http", "websocket")
+_ENDPOINTS = (FunctionType, MethodType, type)
 _frame = partial(sys._getframe)
 _KEYS = {name: name.encode() for name in HEADERS}
 
@@ -62,21 +68,23 @@ class ProfilerMiddleware(start.Door):
         if recorder is None:
             await self.app(scope, receive, send)
             return
-        profiled = scope.get("type") in _PROFILED
-        recording = recorder.begin(_arrival, _header, scope) if profiled else None
-        if recording is None:
+        if scope.get("type") not in _PROFILED:
             await self.app(scope, receive, send)
             if scope.get("type") == "lifespan":
                 # Some servers end by a signal as soon as the app has shut down: no exit handler
                 # would run.
                 BACKGROUND.drain(EXIT_SECONDS)
             return
+        recording = recorder.begin(_arrival, _header, scope)
+        if recording is None:
+            await self._unprofiled(recorder.waiting(), scope, receive, send)
+            return
         token: Token[Any] | None = None
         error: BaseException | None = None
         try:
-            exchange = _Exchange(recording, send)
+            exchange = _Exchange(recording, scope, send)
             recording.suspends = True
-            recording.find_template = partial(exchange.template, scope)
+            recording.find_template = exchange.template
             recording.company = Company(recording.request.id)
             if recording.follows():
                 recorder.hook(pools.hook)
@@ -93,12 +101,30 @@ class ProfilerMiddleware(start.Door):
             recording.end(error)
             error = None  # no cycle of frame and traceback
 
+    async def _unprofiled(
+        self, waiting: deque[Any] | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if waiting is None:
+            await self.app(scope, receive, send)
+            return
+        timed = _Timed(waiting, scope, send)
+        error: BaseException | None = None
+        try:
+            await self.app(scope, receive, timed.send)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            timed.end(error)
+            error = None  # no cycle of frame and traceback
+
 
 class _Exchange:
     """One request's messages to the server, noted as they pass."""
 
-    def __init__(self, recording: Recording, send: Send) -> None:
+    def __init__(self, recording: Recording, scope: Scope, send: Send) -> None:
         self._recording = recording
+        self._scope = scope
         self._send = send
         self._match: Any = None
 
@@ -134,9 +160,9 @@ class _Exchange:
         return False
 
     def _matched(self) -> Any:
-        # Some frameworks send the response from a task of its own, which does not know the request.
         steps = self._recording.steps
-        return route.open_match(_frame().f_back, None if steps is None else steps.coroutine)
+        frame = _frame().f_back
+        return _matched(self._scope, frame, None if steps is None else steps.coroutine)
 
     async def _send_last(self, message: Message) -> None:
         token = follow(False)
@@ -146,8 +172,65 @@ class _Exchange:
             unfollow(token)
         self._recording.last_byte()
 
-    def template(self, scope: Scope) -> str | None:
-        return route.from_match(self._match) or route.from_scope(scope)
+    def template(self) -> str | None:
+        return route.from_match(self._match) or route.from_scope(self._scope)
+
+
+class _Timed(Timed):
+    """An unprofiled request and its messages to the server, noted as they pass."""
+
+    __slots__ = ("_match", "_scope", "_send")
+
+    def __init__(self, waiting: deque[Any], scope: Scope, send: Send) -> None:
+        self._waiting = waiting
+        self._scope = scope
+        self._send = send
+        self._match = self.status = self.exception = None
+        self._last = 0.0
+        self._began = time.perf_counter()
+
+    def send(self, message: Message) -> Awaitable[None]:
+        try:
+            kind = message["type"]
+            if kind == "http.response.body":
+                if not message.get("more_body", False):
+                    return self._send_last(message)
+            elif kind in _BEGINS:
+                self.status = _BEGINS[kind] or message["status"]
+                if route.may_be_open():
+                    self._match = _matched(self._scope, _frame().f_back)
+            elif kind == "http.response.pathsend":
+                return self._send_last(message)
+            elif kind == "websocket.close" and self.status is None:
+                self.status = 403  # what servers answer to one that was not accepted
+        except Exception:  # noqa: S110  a malformed message is the server's to complain about
+            pass
+        return self._send(message)
+
+    async def _send_last(self, message: Message) -> None:
+        await self._send(message)
+        self.last_byte()
+
+    def known(self) -> tuple[str, str, str, Template]:
+        try:
+            template = route.from_match(self._match) or route.scope_match(self._scope)
+        except Exception:  # an object of the app's that only looks like a route
+            template = None
+        return (*_names(self._scope), template)
+
+
+_BEGINS = {"http.response.start": 0, "websocket.http.response.start": 0, "websocket.accept": 101}
+
+
+def _matched(scope: Scope, frame: FrameType | None, awaiting: Any = None) -> Any:
+    """What a framework has matched that does not tell the scope of it."""
+    try:
+        if scope["endpoint"].__class__ in _ENDPOINTS:
+            return None  # the scope will tell, and nothing mounted there knows better
+    except KeyError:
+        pass
+    # Some frameworks send the response from a task of its own, which does not know the request.
+    return route.open_match(frame, awaiting)
 
 
 def _is_async(app: Any) -> bool:
@@ -172,10 +255,18 @@ def _header(scope: Scope, name: str) -> str | None:
     return b"; ".join(found).decode("latin-1") if found else None
 
 
+def _names(scope: Scope) -> tuple[str, str, str]:
+    """Kind, method and path."""
+    kind = str(scope["type"])
+    method = str(scope.get("method", "WEBSOCKET" if kind == "websocket" else ""))
+    return kind, method, str(scope.get("path", ""))
+
+
 def _arrival(scope: Scope) -> Arrival:
     return Arrival(
-        kind=str(scope["type"]),
-        method=str(scope.get("method", "WEBSOCKET" if scope["type"] == "websocket" else "")),
-        path=str(scope.get("path", "")),
+        *_names(scope),
         traceparent=_header(scope, TRACEPARENT),
     )
+
+
+route.end_at(ProfilerMiddleware.__call__.__code__, ProfilerMiddleware._unprofiled.__code__)

@@ -60,6 +60,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "include": _optional(_list),
     "exclude": _optional(_list),
     "trigger": _optional(str),
+    "timing": _boolean,
     "max_concurrent": _optional(int),
     "engine": str,
     "builtins": _boolean,

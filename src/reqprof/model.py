@@ -68,7 +68,7 @@ class Request:
     host: str = ""
     thread: str = ""
     python: str = ""
-    engine: str = "cprofile"
+    engine: str = "cprofile"  # nothing where it was timed and not profiled
     builtins: bool = True  # C functions are recorded
     clock: str = "wall"  # or cpu
     chosen: str = "sample"  # by the rate or callable, or trigger: a valid token asked for it
@@ -85,6 +85,13 @@ class Request:
     def ran(self) -> float:
         """Seconds in which its own task or thread was at work, before and after the last byte."""
         return max(0.0, self.total - (self.waited or 0.0))
+
+    @property
+    def untraced(self) -> float:
+        """An estimate of ``duration`` without what tracing added, itself where none was traced."""
+        if not self.cost or not self.total:
+            return self.duration
+        return max(0.0, self.duration - self.cost * min(1.0, self.duration / self.total))
 
     @property
     def worked(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,15 +11,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 from reqprof.record import route, start
 from reqprof.record.printing import Printer
 from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
+from reqprof.record.timed import Timed
 from reqprof.store import naming
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterable, Iterator
     from os import PathLike
     from typing import TextIO
 
     from reqprof.record.options import Options
     from reqprof.record.recording import Recording
+    from reqprof.record.timed import Template
 
     Environ = dict[str, Any]
     Write = Callable[[bytes], object]
@@ -72,7 +76,10 @@ class ProfilerMiddleware(start.Door):
             return self.app(environ, start_response)
         recording = recorder.begin(_arrival, _header, environ)
         if recording is None:
-            return self.app(environ, start_response)
+            waiting = recorder.waiting()
+            if waiting is None:
+                return self.app(environ, start_response)
+            return self._timed(_Timed(waiting, environ, start_response), environ)
         if self._keep_environ:
             recording.environ = environ
         session, stretch = recording.session, None
@@ -89,6 +96,19 @@ class ProfilerMiddleware(start.Door):
             return exchange.wrap(body)
         except Exception:  # a body that does not even let itself be looked at
             recording.end()
+            return body
+
+    def _timed(self, timed: _Timed, environ: Environ) -> Iterable[bytes]:
+        """The response of a request that is not profiled."""
+        try:
+            body = self.app(environ, timed.start_response)
+        except BaseException as error:
+            timed.end(error)
+            raise
+        try:
+            return timed.wrap(body)
+        except Exception:  # a body that does not even let itself be looked at
+            timed.end()
             return body
 
 
@@ -121,10 +141,10 @@ class _Exchange:
 
     def wrap(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """What the server is given for ``body``."""
-        if self._is_file(body):
+        if _is_file(self._environ, body):
             # Servers send their own file objects by other means than reading them.
             self.recording.first_byte()
-            if not self._hook_close(body):
+            if not _hook_close(self.recording, body):
                 self.recording.end()
             return body
         kind = _SizedBody if hasattr(body, "__len__") else _Body
@@ -133,28 +153,29 @@ class _Exchange:
     def _template(self) -> str | None:
         return route.from_match(self._match, str(self._environ.get("SCRIPT_NAME", "")))
 
-    def _is_file(self, body: object) -> bool:
-        wrapper = self._environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type):
-            return isinstance(body, wrapper)
-        return wrapper is not None and hasattr(body, "read")
 
-    def _hook_close(self, body: Any) -> bool:
-        recording = self.recording
-        try:
-            own = vars(body).get("close")
-            body.close = _Close(recording, weakref.ref(body), own)
-            # A server may also drop it unclosed.
-            weakref.finalize(body, recording.abandon).atexit = False
-        except Exception:
-            return False
-        return True
+def _is_file(environ: Environ, body: object) -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    return wrapper is not None and hasattr(body, "read")
+
+
+def _hook_close(recording: Recording | Timed, body: Any) -> bool:
+    try:
+        own = vars(body).get("close")
+        body.close = _Close(recording, weakref.ref(body), own)
+        # A server may also drop it unclosed.
+        weakref.finalize(body, recording.abandon).atexit = False
+    except Exception:
+        return False
+    return True
 
 
 class _Close:
     """In the place of a body's ``close()``; keeps nothing alive."""
 
-    def __init__(self, recording: Recording, body: weakref.ref[Any], own: Any) -> None:
+    def __init__(self, recording: Recording | Timed, body: weakref.ref[Any], own: Any) -> None:
         self._recording = recording
         self._body = body
         self._own = own  # what the body itself had, and not its class
@@ -243,6 +264,84 @@ class _SizedBody(_Body):
         return len(self._body)  # type: ignore[arg-type]
 
 
+class _Timed(Timed):
+    """An unprofiled request and its response, noted as they pass."""
+
+    __slots__ = ("_environ", "_match", "_start_response")
+
+    def __init__(
+        self, waiting: deque[Any], environ: Environ, start_response: StartResponse
+    ) -> None:
+        self._waiting = waiting
+        self._environ = environ
+        self._start_response = start_response
+        self._match = self.status = self.exception = None
+        self._last = 0.0
+        self._began = time.perf_counter()
+
+    def start_response(self, status: str, *rest: Any, **named: Any) -> Write:
+        self.status = status
+        self._match = route.flask_match(self._environ)
+        if self._match is None and route.may_be_open():
+            self._match = route.open_match(_frame().f_back)
+        return self._start_response(status, *rest, **named)
+
+    def wrap(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """What the server is given for ``body``."""
+        if "wsgi.file_wrapper" in self._environ and _is_file(self._environ, body):
+            if not _hook_close(self, body):
+                self.end()
+            return body
+        return (_TimedSizedBody if hasattr(body, "__len__") else _TimedBody)(self, body)
+
+    def known(self) -> tuple[str, str, str, Template]:
+        try:
+            template = route.from_match(self._match, self._environ.get("SCRIPT_NAME", ""))
+        except Exception:  # an object of the app's that only looks like a route
+            template = None
+        return (*_names(self._environ), template)
+
+
+class _TimedBody:
+    """The app's iterable, whose end is the request's; its chunks pass by."""
+
+    __slots__ = ("_body", "_timed")
+
+    def __init__(self, timed: _Timed, body: Iterable[bytes]) -> None:
+        self._timed = timed
+        self._body: Any = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        timed = self._timed
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            timed.last_byte()  # it has been sent when the server closes the body
+            try:
+                close()
+            except BaseException as error:
+                timed.end(error)
+                raise
+        timed.end()
+
+    def __del__(self) -> None:
+        # A server may also drop it unclosed.
+        self._timed.end()
+
+
+class _TimedSizedBody(_TimedBody):
+    """For a body with a length: servers make a Content-Length of it."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+
+route.end_at(ProfilerMiddleware.__call__.__code__, ProfilerMiddleware._timed.__code__)
+
 # A profile shows calls of C functions; it does not see those made through a partial object.
 _iterate: Callable[[Iterable[bytes]], Iterator[bytes]] = partial(iter)
 
@@ -265,12 +364,15 @@ def _header(environ: Environ, name: str) -> str | None:
     return environ.get(_KEYS[name])
 
 
-def _arrival(environ: Environ) -> Arrival:
+def _names(environ: Environ) -> tuple[str, str, str]:
+    """Kind, method and path."""
     # WSGI gives a path's bytes as Latin-1; they are nearly always UTF-8.
-    path = str(environ.get("SCRIPT_NAME", "")) + str(environ.get("PATH_INFO", ""))
-    return Arrival(
-        kind="http",
-        method=str(environ.get("REQUEST_METHOD", "")),
-        path=path.encode("latin-1", "replace").decode("utf-8", "replace"),
-        traceparent=_header(environ, TRACEPARENT),
-    )
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+    if not path.isascii():
+        path = path.encode("latin-1", "replace").decode("utf-8", "replace")
+    return "http", str(environ.get("REQUEST_METHOD", "")), path
+
+
+def _arrival(environ: Environ) -> Arrival:
+    kind, method, path = _names(environ)
+    return Arrival(kind, method, path, traceparent=_header(environ, TRACEPARENT))

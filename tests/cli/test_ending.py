@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 def test_no_command_shows_the_help(spawn: Spawn) -> None:
     result = spawn()
 
-    assert b"slowest  Rank the profiled requests, worst first." in result.stdout + result.stderr
+    assert (
+        b"slowest  Rank the requests, worst first, those without a profile too."
+        in result.stdout + result.stderr
+    )
 
 
 def test_help_goes_to_stdout_and_tells_the_exit_statuses(spawn: Spawn) -> None:

@@ -7,26 +7,17 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqprof.cli.ranking import percentile, summarise
+from reqprof.cli.ranking import summarise
+from reqprof.cli.traffic import by_route
 
 from .making import request
 
 durations = st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=60)
 
 
-@given(durations, st.integers(min_value=1, max_value=100))
-def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
-    values: list[float], percent: int
-) -> None:
-    enough = math.ceil(percent * len(values) / 100)
-    least = min(one for one in values if sum(other <= one for other in values) >= enough)
-
-    assert percentile(sorted(values), percent) == least
-
-
 @given(durations)
 def test_a_route_is_summed_up_over_its_requests(values: list[float]) -> None:
-    (summary,) = summarise(request(duration=value) for value in values)
+    (summary,) = summarise(by_route(request(duration=value) for value in values))
 
     assert summary.route == "/users/{id}"
     assert summary.count == len(values)
@@ -45,7 +36,7 @@ def test_routes_with_the_most_time_in_all_come_first() -> None:
         request(route="/guess", duration=0.02),
     ]
 
-    assert [(one.route, one.guessed, one.count) for one in summarise(requests)] == [
+    assert [(one.route, one.guessed, one.count) for one in summarise(by_route(requests))] == [
         ("/often", False, 4),
         ("/slow", False, 1),
         ("/no/template", False, 1),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .making import NOON, put, put_damaged, put_foreign
+from .making import NOON, put, put_damaged, put_foreign, tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,12 +37,12 @@ def test_requests_are_listed_worst_first(reqprof: Reqprof, folder: Path) -> None
 
     assert result.exit_code == 0
     head, first, *rest = (line.split() for line in result.stdout.splitlines())
-    assert head == ["rank", "id", "UTC", "took", "method", "status", "route"]
+    assert head == ["rank", "id", "UTC", "took", "traced", "method", "status", "route"]
     assert " ".join(first) == (
-        "@1 bbbbbbbbbbbb 2026-07-01T12:00:01Z 2.00s GET 500 /users/{id} (KeyError)"
+        "@1 bbbbbbbbbbbb 2026-07-01T12:00:01Z 2.00s 2.00s GET 500 /users/{id} (KeyError)"
     )
     assert [row[1][0] for row in rest] == [*"edac"]
-    assert rest[0][4] == "websocket"
+    assert rest[0][5] == "websocket"
     assert result.stderr == ""
 
 
@@ -90,11 +90,11 @@ def test_by_route_has_a_row_for_each_route_the_most_time_first(
     result = reqprof("slowest", folder, "--by", "route")
 
     assert [line.split() for line in result.stdout.splitlines()] == [
-        ["count", "p50", "p95", "p99", "max", "total", "route"],
-        ["2", "250ms", "2.00s", "2.00s", "2.00s", "2.25s", "/users/{id}"],
-        ["1", "1.00s", "1.00s", "1.00s", "1.00s", "1.00s", "/as/it/came"],
-        ["1", "500ms", "500ms", "500ms", "500ms", "500ms", "~/guess/{}"],
-        ["1", "4.00ms", "4.00ms", "4.00ms", "4.00ms", "4.00ms", "/orders"],
+        ["count", "traced", "p50", "p95", "p99", "max", "total", "route"],
+        ["2", "2", "249ms", "2.00s", "2.00s", "2.00s", "2.25s", "/users/{id}"],
+        ["1", "1", "1.00s", "1.00s", "1.00s", "1.00s", "1.00s", "/as/it/came"],
+        ["1", "1", "500ms", "500ms", "500ms", "500ms", "500ms", "~/guess/{}"],
+        ["1", "1", "4.00ms", "4.00ms", "4.00ms", "4.00ms", "4.00ms", "/orders"],
     ]
 
 
@@ -104,7 +104,8 @@ def test_by_route_speaks_json_and_takes_filters_and_n(reqprof: Reqprof, folder: 
     )
 
     assert rows == [
-        {"route": "/orders", "guessed": False, "count": 1, "total": 0.004, "max": 0.004}
+        {"route": "/orders", "guessed": False, "count": 1, "traced": 1, "within": 0.01}
+        | {"total": 0.004, "max": 0.004}
         | dict.fromkeys(("p50", "p95", "p99"), 0.004)
     ]
 
@@ -227,3 +228,67 @@ def test_an_unreadable_folder_ends_with_3(
     assert result.exit_code == 3
     assert result.stderr.count("\n") == 1
     assert "profiles: cannot be listed: Permission denied" in result.stderr
+
+
+def test_requests_without_a_profile_are_ranked_with_the_others(
+    reqprof: Reqprof, folder: Path
+) -> None:
+    tally(folder, [0.001] * 30 + [1.5], host="web-2")
+    result = reqprof("slowest", folder, "-n3")
+
+    rows = [line.split() for line in result.stdout.splitlines()[1:]]
+    assert [row[3] for row in rows] == ["2.00s", "1.50s", "1.00s"]
+    assert rows[1][4:] == ["GET", "200", "/timed"]
+    (timed,) = json.loads(reqprof("slowest", folder, "--json", "--route", "/timed", "-n1").stdout)
+    assert (timed["rank"], timed["file"], timed["duration"]) == (2, None, 1.5)
+    shown = reqprof("show", "@2", "--dir", folder)
+    assert shown.exit_code == 3
+    assert "(GET /timed) took 1.50s; it was timed only" in shown.stderr
+    assert reqprof("show", timed["id"], "--dir", folder).stderr == shown.stderr
+
+
+def test_a_traced_request_is_ranked_by_what_it_took_without_tracing(
+    reqprof: Reqprof, folder: Path
+) -> None:
+    put(folder, id="ffffffffffff", duration=2.5, total=2.5, cost=0.7)
+    rows = [line.split() for line in reqprof("slowest", folder, "-n2").stdout.splitlines()[1:]]
+
+    assert [row[1][0] for row in rows] == [*"bf"]
+    assert rows[1][3:5] == ["~1.80s", "2.50s"]
+
+
+def test_by_route_counts_each_request_once(reqprof: Reqprof, folder: Path) -> None:
+    # These are in the tallies of their process already; those of the folder are not.
+    put(folder, id="ffffffffffff", host="web-2", route="/timed", duration=0.002, start=NOON)
+    tally(folder, [0.001] * 99 + [0.002], host="web-2")
+    tally(folder, [0.001] * 100, host="web-3")
+    rows = [line.split() for line in reqprof("slowest", folder, "--by=route").stdout.splitlines()]
+
+    (timed,) = (row for row in rows if row[-1] == "/timed")
+    assert timed == ["200", "1.00ms", "1.00ms", "1.00ms", "2.00ms", "201ms", "/timed"]
+    assert ["2", "2", "249ms", "2.00s", "2.00s", "2.00s", "2.25s", "/users/{id}"] in rows
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ([], 31),
+        (["--status", "2xx"], 31),
+        (["--status", "5xx"], None),
+        (["--method", "get"], 31),
+        (["--method", "post"], None),
+        (["--since", "2026-07-01T12:04"], 31),  # the window that this is in
+        (["--since", "2026-07-01T12:06"], None),
+        (["--until", "2026-07-01T11:59"], None),
+        (["--kind", "job"], None),
+        (["--status", "200"], 10),  # of single requests: those whose facts are kept
+        (["--slower-than", "1s"], 1),
+    ],
+)
+def test_by_route_takes_filters(
+    reqprof: Reqprof, folder: Path, options: list[str], count: int | None
+) -> None:
+    tally(folder, [0.001] * 30 + [1.5])
+    rows = json.loads(reqprof("slowest", folder, "--by=route", "--json", *options).stdout)
+
+    assert {row["route"]: row["count"] for row in rows}.get("/timed") == count

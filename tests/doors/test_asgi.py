@@ -331,13 +331,13 @@ def test_wrapping_twice_profiles_once(profiles: Profiles, tmp_path: Path) -> Non
     assert not (tmp_path / "inner").exists()
 
 
-def test_unsampled_requests_get_the_servers_own_send(profiles: Profiles) -> None:
+def test_neither_timed_nor_sampled_requests_get_the_servers_own_send(profiles: Profiles) -> None:
     seen: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         seen.append(send)
 
-    (server,) = run(ProfilerMiddleware(app, profiles.folder, sample=0.0), scope())
+    (server,) = run(ProfilerMiddleware(app, profiles.folder, sample=0.0, timing=False), scope())
     assert seen == [server.send]
 
 

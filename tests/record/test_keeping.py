@@ -333,7 +333,7 @@ class TestServed:
         monkeypatch.setattr(kind, "finish", lambda self: pytest.fail("stats were made"))
         assert [served.get() for _ in range(3)] == [b"ok"] * 3
         assert counts(served) == {"profiled": 3, "not_kept": 3}
-        assert not profiles.folder.exists()
+        assert profiles.paths() == []
 
     def test_the_facts_say_why_it_was_kept(self, service: Service, profiles: Profiles) -> None:
         served = service(work, profiles.folder, slower_than=1e-9)

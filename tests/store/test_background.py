@@ -176,6 +176,26 @@ def test_drain_gives_up_after_its_time(background: Background, blocked: Blocked)
     assert background.drain(10)
 
 
+def test_what_is_to_run_before_each_drain_runs_last_for_as_long_as_its_object_lives(
+    background: Background,
+) -> None:
+    done: list[str] = []
+
+    class Keeper:
+        def save(self) -> None:
+            done.append("saved")
+
+    keeper = Keeper()
+    background.before_drain(keeper.save)
+    background.submit(lambda: done.append("job"), PLENTY)
+    assert background.drain(10)
+    assert background.drain(10)
+    assert done == ["job", "saved", "saved"]
+    del keeper
+    assert background.drain(10)
+    assert done == ["job", "saved", "saved"]
+
+
 def test_drain_has_nothing_to_wait_for_without_a_thread_or_in_it(background: Background) -> None:
     assert background.drain(0)
     inside: list[bool] = []

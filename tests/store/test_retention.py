@@ -363,6 +363,37 @@ class TestIndex:
         assert Retention(tmp_path, caps(max_bytes=most - 1)).wrote(0) == 1
 
 
+class TestTallies:
+    def put(self, folder: Path, name: str, size: int, age: float) -> Path:
+        path = folder / index.FOLDER / f"web-1-42-{name * 8}.times"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * size)
+        os.utime(path, (time.time() - age,) * 2)
+        return path
+
+    def test_the_oldest_go_beyond_a_tenth_of_the_cap_without_any_profile(
+        self, tmp_path: Path
+    ) -> None:
+        files = [
+            self.put(tmp_path, name, 400, age) for name, age in zip("abc", (9, 1, 5), strict=True)
+        ]
+        Retention(tmp_path, caps(max_bytes=10_000)).grew(400)
+        assert [path.exists() for path in files] == [False, True, True]
+
+    def test_their_bytes_count_with_the_profiles(self, tmp_path: Path) -> None:
+        size = put(tmp_path, 0, 1, 2)
+        (lines,) = (tmp_path / index.FOLDER).iterdir()
+        most = 3 * size + lines.stat().st_size
+        self.put(tmp_path, "a", 1, -60)
+        assert Retention(tmp_path, caps(max_bytes=most)).wrote(0) == 1
+
+    def test_what_only_ends_like_them_stays(self, tmp_path: Path) -> None:
+        path = self.put(tmp_path, "a", 4000, 5)
+        theirs = path.rename(path.with_name("new.times"))
+        Retention(tmp_path, caps(max_bytes=100)).grew(1)
+        assert theirs.exists()
+
+
 class TestStaleTemporaries:
     def put(self, folder: Path, name: str, age: float) -> Path:
         path = folder / name

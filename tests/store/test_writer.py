@@ -19,6 +19,7 @@ import pytest
 
 from reqprof.model import Job, Request, Timeline, Wait
 from reqprof.store import index, reader, writer
+from reqprof.store.private import open_private
 from reqprof.store.retention import Caps
 from reqprof.store.writer import Writer
 
@@ -397,7 +398,7 @@ assert len(files(folder)) == len(lines(folder)) == 1
             def write(self, data: Any) -> int:
                 return super().write(bytes(data)[:10])
 
-        def opened(path: Any, flags: int, real: Any = writer._open_private) -> Any:
+        def opened(path: Any, flags: int, real: Any = open_private) -> Any:
             if not flags & os.O_APPEND:
                 return real(path, flags)
             with real(path, flags) as file:
@@ -406,7 +407,7 @@ assert len(files(folder)) == len(lines(folder)) == 1
         made = Writer(tmp_path, NO_CAPS)
         made.write(STATS, request(1), None)
         with monkeypatch.context() as patched:
-            patched.setattr(writer, "_open_private", opened)
+            patched.setattr(writer, "open_private", opened)
             assert made.write(STATS, request(2), None) == 0
         made.write(STATS, request(3), None)
         ids = [f"{number:012x}" for number in (1, 2, 3)]
@@ -423,12 +424,12 @@ assert len(files(folder)) == len(lines(folder)) == 1
     def test_a_profile_without_its_line_counts_against_the_caps(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def no_index(path: Any, flags: int, real: Any = writer._open_private) -> Any:
+        def no_index(path: Any, flags: int, real: Any = open_private) -> Any:
             if flags & os.O_APPEND:
                 raise OSError(errno.ENOSPC, "no room")
             return real(path, flags)
 
-        monkeypatch.setattr(writer, "_open_private", no_index)
+        monkeypatch.setattr(writer, "open_private", no_index)
         made = Writer(tmp_path, Caps(max_files=2, max_bytes=None, min_free=None))
         assert sum(made.write(STATS, request(number), None) for number in range(5)) == 3
         assert len(files(tmp_path)) == 2
@@ -500,7 +501,7 @@ def test_processes_that_write_into_one_folder_do_not_disturb_each_other(tmp_path
 def test_a_hosts_name_makes_a_plain_file_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    monkeypatch.setattr(writer, "HOST", host)
+    monkeypatch.setattr(index, "HOST", host)
     Writer(tmp_path, NO_CAPS).write(STATS, request(), None)
     (line,) = (tmp_path / index.FOLDER).iterdir()
     assert len(line.name) < 80

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "slowest": "Rank the profiled requests, worst first.",
+    "slowest": "Rank the requests, worst first, those without a profile too.",
     "show": "Show one request: its facts, then its functions as pstats prints them.",
     "merge": "Add many profiles up into one picture, table or profile.",
     "token": "Print a token with which a request asks for its own profile.",

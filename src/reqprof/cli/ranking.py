@@ -6,26 +6,33 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from reqprof.cli.gather import Reason
-from reqprof.cli.request import GUESSED
-from reqprof.cli.request import route as route_name
+from reqprof.store import histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from reqprof.cli.gather import Remarks
+    from reqprof.cli.traffic import Route
     from reqprof.model import Request, Stored
+    from reqprof.store.traffic import Tally
 
-Ranked = tuple[int, "Stored", "Request"]
-"""Rank among all of the folder (1 is the slowest), the file, its facts."""
+Ranked = tuple[int, "Stored | None", "Request"]
+"""Rank among all of the folder (1 is the slowest), the file, its facts; no file if only timed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One route: how many requests, and their durations in seconds."""
+    """One route: how many requests, of these traced, and their durations in seconds.
+
+    Those of traced ones are estimates without tracing. Percentiles are ``within`` that share of
+    themselves.
+    """
 
     route: str
     guessed: bool
     count: int
+    traced: int
+    within: float
     p50: float
     p95: float
     p99: float
@@ -37,12 +44,12 @@ class Summary:
         return asdict(self)
 
 
-def rank(stored: Sequence[Stored], remarks: Remarks) -> list[Ranked]:
-    """The requests by duration, longest first, each once; profiles of other tools are left out.
+def rank(stored: Sequence[Stored], timed: Iterable[Request], remarks: Remarks) -> list[Ranked]:
+    """The requests by what they took without tracing, longest first, each once.
 
-    Equal ones stay in the order of ``stored``.
+    ``timed`` ones have no profile; profiles of other tools are left out. Equal ones stay in order.
     """
-    known: dict[str, tuple[Stored, Request]] = {}
+    known: dict[str, tuple[Stored | None, Request]] = {}
     for one in stored:
         if one.request is None:
             remarks.leave_out(one.path, Reason.NO_DURATION)
@@ -50,34 +57,28 @@ def rank(stored: Sequence[Stored], remarks: Remarks) -> list[Ranked]:
             remarks.leave_out(one.path, Reason.COPY)
         else:
             known[one.request.id] = one, one.request
-    order = sorted(known.values(), key=lambda pair: pair[1].duration, reverse=True)
+    for request in timed:
+        known.setdefault(request.id, (None, request))
+    order = sorted(known.values(), key=lambda pair: pair[1].untraced, reverse=True)
     return [(number, one, request) for number, (one, request) in enumerate(order, 1)]
 
 
-def summarise(requests: Iterable[Request]) -> list[Summary]:
+def summarise(routes: Mapping[Route, Tally]) -> list[Summary]:
     """One summary for each route, the one with the most time in all first."""
-    durations: dict[tuple[str, bool], list[float]] = {}
-    for request in requests:
-        guessed = request.guessed and request.route is not None
-        name = route_name(request).removeprefix(GUESSED if guessed else "")
-        durations.setdefault((name, guessed), []).append(request.duration)
-    summaries = [_summary(*key, sorted(values)) for key, values in durations.items()]
+    summaries = [_summary(*key, tally) for key, tally in routes.items()]
     return sorted(summaries, key=lambda one: (-one.total, one.route))
 
 
-def percentile(ascending: Sequence[float], percent: int) -> float:
-    """The nearest-rank percentile: the least value that ``percent`` % of all do not exceed."""
-    return ascending[max(0, -(-percent * len(ascending) // 100) - 1)]
-
-
-def _summary(route: str, guessed: bool, ascending: Sequence[float]) -> Summary:
+def _summary(route: str, guessed: bool, tally: Tally) -> Summary:
     return Summary(
         route=route,
         guessed=guessed,
-        count=len(ascending),
-        p50=percentile(ascending, 50),
-        p95=percentile(ascending, 95),
-        p99=percentile(ascending, 99),
-        max=ascending[-1],
-        total=sum(ascending),
+        count=tally.count,
+        traced=tally.traced,
+        within=histogram.ACCURACY,
+        p50=tally.percentile(50),
+        p95=tally.percentile(95),
+        p99=tally.percentile(99),
+        max=tally.longest,
+        total=tally.total,
     )

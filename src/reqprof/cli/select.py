@@ -20,11 +20,13 @@ from reqprof.cli.params import (
 )
 from reqprof.durations import parse_duration
 from reqprof.model import KEPT
+from reqprof.store.traffic import RAISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reqprof.model import Request
+    from reqprof.store.traffic import Series, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,26 @@ class Wanted:
             and all(request.labels.get(key) == value for key, value in self.labels)
         )
 
+    @property
+    def fits_tallies(self) -> bool:
+        """Whether tallies, which know no single request, can tell who passes."""
+        whole = all(
+            status == ERROR or (status.low % 100, status.high % 100) == (0, 99)
+            for status in self.statuses
+        )
+        return whole and not self.labels and self.slower_than is None
+
+    def takes_tally(self, window: Window, series: Series) -> bool:
+        """Whether what was tallied passes every filter, times to the window's length."""
+        return (
+            (not self.routes or any(_fits(series.route, pattern) for pattern in self.routes))
+            and (not self.methods or series.method.upper() in self.methods)
+            and (not self.statuses or any(_outcome(series, one) for one in self.statuses))
+            and (self.since is None or window.until >= self.since)
+            and (self.until is None or window.start <= self.until)
+            and (not self.kinds or series.kind in self.kinds)
+        )
+
     def __str__(self) -> str:
         groups = [
             ("route", self.routes),
@@ -79,10 +101,18 @@ class Wanted:
 
 def _on_route(request: Request, pattern: str) -> bool:
     # A template can hold what means something in a glob, such as a regular expression of Django.
-    return any(
-        name == pattern or fnmatchcase(name, pattern)
-        for name in (request.route, request.path)
-        if name is not None
+    return _fits(request.route, pattern) or _fits(request.path, pattern)
+
+
+def _fits(name: str | None, pattern: str) -> bool:
+    return name is not None and (name == pattern or fnmatchcase(name, pattern))
+
+
+def _outcome(series: Series, wanted: Statuses) -> bool:
+    if wanted == ERROR:
+        return series.outcome == RAISED
+    return (
+        series.outcome.endswith("xx") and wanted.low <= int(series.outcome[0]) * 100 <= wanted.high
     )
 
 

@@ -1,13 +1,19 @@
-"""Rank the profiled requests, worst first.
+"""Rank the requests, worst first, those without a profile too.
 
 DIR is the folder that the middleware writes to ("profiles" if not given). The rank in the first
-column, such as @3, counts all profiles in DIR, whatever the filters, and `reqprof show @3` takes
-it, as it takes an id or the first digits of one. A ~ stands before a route that was guessed from
-the path. All times are UTC. On a terminal rows are cut to its width; into a pipe or file they
-are whole.
+column, such as @3, counts all of DIR, whatever the filters, and `reqprof show @3` takes it, as it
+takes an id or the first digits of one. All times are UTC. On a terminal rows are cut to its width;
+into a pipe or file they are whole.
 
---by route gives one row for each route, the one that took most in all first. Its percentiles
-are nearest-rank: p95 is the least of the durations that 95 % of the requests do not exceed.
+A ~ stands before an estimate: a route that was guessed from the path, or what a traced request
+would have taken without tracing. What it did take is in the next column, which is empty for
+requests that have no profile, as they were only timed. Of those the slowest of each route in
+every five minutes are known.
+
+--by route gives one row for each route, the one that took most in all first, and counts every
+request, profiled or not. Its percentiles are nearest-rank, to 1 %: p95 is what 95 % of the requests
+do not exceed. --since and --until are to five minutes there. With a filter that is of single
+requests (a label, a status such as 404, --slower-than) it counts those of the other listing alone.
 
 --json prints one JSON array of the same rows, with all facts, and times in seconds.
 """
@@ -27,12 +33,17 @@ from reqprof.cli.ranking import rank, summarise
 from reqprof.cli.request import GUESSED, facts, method, note, route, status
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import Screen, emit, emit_json, say
+from reqprof.cli.traffic import Traffic, by_route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from reqprof.cli.ranking import Ranked
+    from reqprof.cli.traffic import Route
     from reqprof.model import Request, Stored
+    from reqprof.store.traffic import Tally
+
+ESTIMATE = "~"
 
 WIDE = 100
 """Columns from which a whole date and a whole id leave enough for the route."""
@@ -42,12 +53,14 @@ COLUMNS = [
     Column("id", spare=2),
     Column("UTC", spare=1),
     Column("took", right=True),
+    Column("traced", right=True, spare=4),
     Column("method", spare=3),
     Column("status"),
     Column("route", crop="middle"),
 ]
 ROUTE_COLUMNS = [
     Column("count", right=True),
+    Column("traced", right=True, spare=4),
     Column("p50", right=True, spare=3),
     Column("p95", right=True),
     Column("p99", right=True, spare=1),
@@ -77,14 +90,15 @@ def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wan
     """Print the ranking; gives the exit status."""
     remarks = gather.Remarks()
     stored = gather.find_in(folder, remarks)
-    ranked = rank(stored, remarks)
+    traffic = Traffic.of(folder)
+    ranked = rank(stored, traffic.slowest(), remarks)
     chosen = [one for one in ranked if wanted.takes(one[2])]
     error = None if chosen else gather.none_left([str(folder)], wanted, len(stored), remarks)
     remarks.tell()
     if error and not as_json:
         raise error
     if by:
-        _print_routes([request for _, _, request in chosen], limit, as_json)
+        _print_routes(_routes(traffic, ranked, wanted), limit, as_json)
     else:
         _print_requests(chosen[: limit or None], as_json)
         _tell_of_rest(len(chosen), limit, "requests")
@@ -93,11 +107,25 @@ def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wan
     return remarks.status
 
 
+def _routes(traffic: Traffic, ranked: Sequence[Ranked], wanted: Wanted) -> dict[Route, Tally]:
+    known = [request for _, _, request in ranked]
+    if wanted.fits_tallies:
+        found = traffic.routes([request for _, one, request in ranked if one], wanted)
+        if found:
+            return found
+    return by_route(filter(wanted.takes, known))
+
+
 def _print_requests(ranked: Sequence[Ranked], as_json: bool) -> None:
     if as_json:
         emit_json(
             [
-                {"rank": number, "file": str(stored.path), **facts(request)}
+                {
+                    "rank": number,
+                    "file": stored and str(stored.path),
+                    "untraced": request.untraced,
+                    **facts(request),
+                }
                 for number, stored, request in ranked
             ]
         )
@@ -119,26 +147,28 @@ def _clock(starts: Sequence[float]) -> str:
     return "%H:%M:%S" if len(days) == 1 else "%m-%d %H:%M:%S"
 
 
-def _row(number: int, _: Stored, request: Request, clock: str, wide: bool) -> Row:
+def _row(number: int, stored: Stored | None, request: Request, clock: str, wide: bool) -> Row:
     remark = note(request)
+    estimate = ESTIMATE if request.untraced != request.duration else ""
     cells = [
         f"@{number}",
         request.id if wide else request.id[:8],
         datetime.fromtimestamp(request.start, UTC).strftime(clock),
-        format_duration(request.duration),
+        f"{estimate}{format_duration(request.untraced)}",
+        format_duration(request.duration) if stored else "",
         method(request),
         status(request),
         f"{route(request)} ({remark})" if remark else route(request),
     ]
     failed = request.exception or (request.status or 0) >= 500
-    styles = {5: "bad", 6: "bad"} if failed else {6: "quiet"} if request.guessed else {}
-    return Row(cells, {1: "quiet", 2: "quiet"} | styles)
+    styles = {6: "bad", 7: "bad"} if failed else {7: "quiet"} if request.guessed else {}
+    return Row(cells, {1: "quiet", 2: "quiet", 4: "quiet"} | styles)
 
 
-def _print_routes(requests: Sequence[Request], limit: int, as_json: bool) -> None:
-    routes = summarise(requests)
-    summaries = routes[: limit or None]
-    _tell_of_rest(len(routes), limit, "routes")
+def _print_routes(routes: Mapping[Route, Tally], limit: int, as_json: bool) -> None:
+    every = summarise(routes)
+    summaries = every[: limit or None]
+    _tell_of_rest(len(every), limit, "routes")
     if as_json:
         emit_json([summary.as_json() for summary in summaries])
         return
@@ -146,10 +176,11 @@ def _print_routes(requests: Sequence[Request], limit: int, as_json: bool) -> Non
         Row(
             [
                 str(one.count),
+                str(one.traced or ""),
                 *map(format_duration, (one.p50, one.p95, one.p99, one.max, one.total)),
                 f"{GUESSED}{one.route}" if one.guessed else one.route,
             ],
-            {6: "quiet"} if one.guessed else {},
+            {1: "quiet"} | ({7: "quiet"} if one.guessed else {}),
         )
         for one in summaries
     ]

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reqprof.cli.gather import Remarks, listing
+from reqprof.cli.params import format_duration
 from reqprof.cli.ranking import rank
-from reqprof.cli.request import brief
+from reqprof.cli.request import brief, method, route
+from reqprof.cli.traffic import Traffic
 from reqprof.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reqprof.model import Stored
+    from reqprof.model import Request, Stored
 
 _RANK = re.compile(r"@(\d{1,12})", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{1,12}")
@@ -41,10 +43,13 @@ def which(word: str, folder: Path) -> Path:
 
 
 def _by_rank(number: int, folder: Path) -> Path:
-    ranked = rank(listing(folder).stored, Remarks())
+    ranked = rank(listing(folder).stored, Traffic.of(folder).slowest(), Remarks())
     if not 1 <= number <= len(ranked):
         raise NotFound(f"no rank @{number} in {folder}, which has {len(ranked)} requests")
-    return ranked[number - 1][1].path
+    _, stored, request = ranked[number - 1]
+    if stored is None:
+        raise _only_timed(request)
+    return stored.path
 
 
 def _by_id(start: str, folder: Path) -> Path:
@@ -58,6 +63,9 @@ def _by_id(start: str, folder: Path) -> Path:
         if not fitting and re.search(rf"_{start}[0-9a-f]*\.prof$", error.path.name):
             raise error
     if not fitting:
+        timed = [one for one in Traffic.of(folder).slowest() if one.id.startswith(start)]
+        if len(timed) == 1:
+            raise _only_timed(timed[0])
         raise NotFound(
             f"no request in {folder} has an id that begins with {start!r};"
             f" list them with: reqprof slowest {folder}"
@@ -66,6 +74,12 @@ def _by_id(start: str, folder: Path) -> Path:
         candidates = [fitting[name] for name in sorted(fitting)]
         raise UsageError(f"{start!r} could be {_some(candidates)}; give more digits")
     return next(iter(fitting.values())).path
+
+
+def _only_timed(request: Request) -> NotFound:
+    took = format_duration(request.duration)
+    name = f"{request.id} ({method(request)} {route(request)})"
+    return NotFound(f"{name} took {took}; it was timed only, there is no profile of it")
 
 
 def _some(candidates: Sequence[Stored]) -> str:

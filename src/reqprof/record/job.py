@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from reqprof.model import Request
 from reqprof.record.engines import choose, cprofile
-from reqprof.store.writer import HOST
+from reqprof.store.index import HOST
 
 if TYPE_CHECKING:
     from reqprof.model import Stats

@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     include: Rule | None
     exclude: Rule | None
     trigger: str | bytes | None
+    timing: bool
     max_concurrent: int | None
     engine: str
     builtins: bool
@@ -62,6 +63,8 @@ class Settings:
     # A secret of at least 16 bytes: requests with a token made with it are profiled whatever the
     # other options say. Never shown.
     trigger: str | bytes | None = field(default=None, repr=False)
+    # True times every request, profiled or not, and keeps tallies of that by route.
+    timing: bool = True
     # While a request is recorded on Python 3.12 and later, all threads pay for it. With a rate
     # below 1 that makes one at a time the default there: see Recorder.
     max_concurrent: int | None = None
@@ -113,7 +116,7 @@ class Settings:
         longest = self.max_duration
         if longest is not None and (type(longest) not in (int, float) or not longest > 0):
             raise ValueError(f"max_duration is seconds above 0, or None; got {longest!r}")
-        for name in ("builtins", "follow", "store_path", "keep_errors", "strict"):
+        for name in ("timing", "builtins", "follow", "store_path", "keep_errors", "strict"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
 

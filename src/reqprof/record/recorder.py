@@ -22,12 +22,15 @@ from reqprof.record.keeping import File
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.rules import Choice, Sampling
+from reqprof.record.times import Profiled, Times
 from reqprof.record.trigger import COOKIES, HEADER, Trigger
 from reqprof.store.background import BACKGROUND
+from reqprof.store.index import HOST
 from reqprof.store.native import after_fork
-from reqprof.store.writer import HOST, Writer
+from reqprof.store.writer import Writer
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
 
     from reqprof.model import Stats
@@ -89,6 +92,7 @@ class Recorder:
         self._keeping = settings.keeping(self._keep_failed)
         self._writer = Writer(settings.out_dir, settings.caps(), template)
         self._finished = finished
+        self._times = self._new_times() if settings.timing else None
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
         self._looking = False
@@ -102,6 +106,15 @@ class Recorder:
         if settings.strict:
             self._writer.prepare()
         _recorders.add(self)
+
+    def _new_times(self) -> Times:
+        return Times(
+            self.settings.out_dir,
+            self.counters,
+            prepare=self._writer.prepare,
+            grew=self._writer.grew,
+            keeps_path=self.settings.store_path,
+        )
 
     def hook(self, wrap: Callable[[], None]) -> None:
         """Have ``wrap`` see to it that what requests start elsewhere can be followed."""
@@ -122,6 +135,26 @@ class Recorder:
             return None
         return self._guard(self._begin, arrival, header, raw)
 
+    def waiting(self) -> deque[Any] | None:
+        """Where a request that runs unprofiled is noted at its end; None where it is not timed."""
+        times = self._times
+        if times is None or choose.active() is not None:
+            return None  # within a request that is profiled, nothing of ours is to be seen
+        if not times.works:
+            self._start_times()
+        return times.waiting
+
+    def _start_times(self) -> None:
+        """Have what ends tallied, where a thread of our own can do that."""
+        times = self._times
+        if times is not None and not times.works:
+            try:
+                choose.refuse_eventlet()
+                times.start()
+            except Unavailable as reason:
+                self._times = None
+                self.counters.say("untimed", f"requests are not timed: {reason}")
+
     def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
         self._in_flight.discard(recording)
@@ -129,7 +162,12 @@ class Recorder:
             waiting = f"{BACKGROUND.backlog} profiles wait to be written already"
             full = BACKGROUND.backlog >= MAX_QUEUE
             self.counters.trouble("dropped", waiting if full else "no thread can be started")
+            self._tally(recording, None)
             _forget(recording, session)
+
+    def outlived(self, recording: Recording) -> None:
+        """A recording has ended that was stored before, as it was then."""
+        self._note_profiled(self._bare(recording), is_stored=True)
 
     def fault(self, counter: str, error: BaseException) -> None:
         """Count a fault of our own; with ``strict`` raise it."""
@@ -223,7 +261,8 @@ class Recorder:
             self.counters.trouble("skipped_backlog", "the writer is behind; requests go unprofiled")
             return None
         recording = Recording(
-            request, len(self._in_flight), self.end, self.fault, follow=self.settings.follow
+            *(request, len(self._in_flight), self.end, self.outlived, self.fault),
+            follow=self.settings.follow,
         )
         self._in_flight.add(recording)
         if self._most is not None and len(self._in_flight) > self._most:
@@ -239,6 +278,7 @@ class Recorder:
             recording.session.close()
             raise
         self.counters.add("profiled")
+        self._start_times()
         if not self._looking:
             self._looking = BACKGROUND.later(self._pause(), self._look)
         return recording
@@ -273,27 +313,33 @@ class Recorder:
             verdict = self._keeping.verdict(ended)
             if verdict is None:
                 self.counters.add("not_kept")
+                self._tally(recording, None)
                 return
             stats = session.finish()
             if not stats and not recording.partial:  # where it is stuck is worth a file
                 self.counters.add("empty")
+                self._tally(recording, None)
                 return
             request = self._describe(recording, session, stats, verdict)
             timeline, tree = recording.timeline(), session.calltree()
         except Exception as error:
             self.counters.trouble("failed_stats", f"a fault in reqprof: {told(error)}")
+            self._tally(recording, None)
             return
         if request.interrupted:
             self.counters.add("interrupted")
+        is_stored = False
         try:
             gone = self._writer.write(stats, request, recording.environ, timeline, tree)
             self.counters.add("pruned", gone)
             self.counters.add("stored")
+            is_stored = True
             self._displace(ended, request)
         except OSError as error:
             self.counters.trouble("unwritten", f"{self.settings.out_dir} takes no profile: {error}")
         except BaseException as error:  # a filename_format may even try to exit
             self.counters.trouble("failed_write", f"a fault in reqprof: {told(error)}")
+        self._tally(recording, request, is_stored=is_stored)
         if self._finished is not None:
             try:
                 self._finished(stats, request)
@@ -308,6 +354,22 @@ class Recorder:
 
     def _keep_failed(self, error: BaseException) -> None:
         self.counters.trouble("failed_keep", f"keep= raised, the other rules decide: {told(error)}")
+
+    def _tally(
+        self, recording: Recording, request: Request | None, *, is_stored: bool = False
+    ) -> None:
+        """Count a recording that has ended, unless it runs on."""
+        if not recording.partial:
+            self._note_profiled(request or self._bare(recording), is_stored=is_stored)
+
+    def _note_profiled(self, request: Request, *, is_stored: bool) -> None:
+        if self._times is not None:
+            self._times.waiting.append(Profiled(request, is_stored))
+
+    def _bare(self, recording: Recording) -> Request:
+        """What is known without the stats."""
+        seen = recording.seen(self.settings.store_path)
+        return replace(recording.request, **seen, pid=os.getpid(), host=HOST)
 
     def _describe(
         self, recording: Recording, session: Session, stats: Stats, verdict: Verdict
@@ -364,6 +426,8 @@ def _after_fork() -> None:
         for recording in list(recorder._in_flight):
             recording.disown()
         recorder._in_flight.clear()
+        if recorder._times is not None:
+            recorder._times.reset()
         recorder._looking = False
         recorder._keeping.renew()
 

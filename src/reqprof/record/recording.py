@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Recording:
     """One request while it is profiled; its door tells it what happens.
 
-    ``ended`` is called with it and its session when it is over, and ``fault`` with what goes wrong.
+    ``ended`` is called with it and its session when it is over, ``outlived`` with it where it was
+    over for the profile before, and ``fault`` with what goes wrong.
     ``enter`` and ``leave`` are the session's: see :class:`reqprof.record.engines.Session`.
     """
 
@@ -45,6 +46,7 @@ class Recording:
         request: Request,
         neighbours: int,
         ended: Callable[[Recording, Session], None],
+        outlived: Callable[[Recording], None],
         fault: Callable[[str, BaseException], None],
         *,
         follow: bool,
@@ -56,6 +58,7 @@ class Recording:
         self.total = 0.0
         self.notes = Notes()
         self._hand_on = ended
+        self._outlived: Callable[[Recording], None] | None = outlived
         self._fault = fault
         self._follows = follow
         self._noted: dict[str, Any] = {}
@@ -86,6 +89,10 @@ class Recording:
                 if error is not None:
                     self.exception = type(error).__name__
                 self._hand_over()
+            elif self.partial and self._outlived is not None:
+                outlived, self._outlived = self._outlived, None
+                self.total = time.perf_counter() - self._began
+                outlived(self)
         except Exception as fault:
             self._fault("failed_end", fault)
 
@@ -153,6 +160,7 @@ class Recording:
     def disown(self) -> None:
         """In a forked child, which is not the request, even if it returns through the app."""
         self._open.clear()
+        self._outlived = None
         self.ended = True
         self.session = ENDED
 

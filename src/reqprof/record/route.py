@@ -12,12 +12,14 @@ Each framework shows its match in a place and at a time of its own:
 from __future__ import annotations
 
 import re
+import sys
+from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from types import FrameType
+    from collections.abc import Callable, Iterator, Mapping
+    from types import CodeType, FrameType
 
 _FRAMES = 40
 
@@ -46,6 +48,37 @@ def from_scope(scope: Mapping[str, Any]) -> str | None:
     routes = getattr(scope.get("router"), "routes", ())
     found = _path_to(route, endpoint, routes, scope["path"].removeprefix(root))
     return found or _format(route)
+
+
+def scope_match(scope: Mapping[str, Any]) -> str | Callable[[], str | None] | None:
+    """As :func:`from_scope`, or what tells it later: that keeps nothing of the request alive."""
+    kept = {name: scope[name] for name in _OF_SCOPE if name in scope}
+    if "route" in kept or "endpoint" in kept:
+        return partial(_remembered, kept)
+    return from_scope(kept)
+
+
+_OF_SCOPE = ("route", "endpoint", "router", "app_root_path", "root_path", "path", "path_template")
+
+
+def _remembered(kept: Mapping[str, Any]) -> str | None:
+    """As :func:`from_scope`, looked up once for paths of one shape."""
+    places = [kept.get(name) for name in ("route", "endpoint", "router")]
+    root = kept.get("app_root_path", kept.get("root_path", ""))
+    key = (*map(id, places), root, guess(kept["path"]))
+    if key not in _templates:
+        if len(_templates) >= _MOST_TEMPLATES:
+            _templates.clear()
+        try:
+            template = from_scope(kept)
+        except Exception:  # an object of the app's that only looks like a route
+            template = None
+        _templates[key] = places, template
+    return _templates[key][1]
+
+
+_MOST_TEMPLATES = 4096
+_templates: dict[tuple[object, ...], tuple[list[object], str | None]] = {}  # ids need their objects
 
 
 def _path_to(route: Any, endpoint: Any, routes: Any, rest: str) -> str | None:
@@ -116,9 +149,17 @@ def open_match(frame: FrameType | None, awaiting: Any = None) -> Any:
     return None
 
 
+def end_at(*codes: CodeType) -> None:
+    """What calls these functions is not the app's."""
+    _DOORS.update(codes)
+
+
+_DOORS: set[CodeType] = set()
+
+
 def _open(frame: FrameType | None, awaiting: Any) -> Iterator[FrameType]:
     for _ in _STEPS:
-        if frame is None:
+        if frame is None or frame.f_code in _DOORS:
             break
         yield frame
         frame = frame.f_back
@@ -168,6 +209,19 @@ _FRAMEWORKS = {
     "bottle": _bottle,
     "pyramid.router": _pyramid,
 }
+
+
+def may_be_open() -> bool:
+    """Whether :func:`open_match` could find anything: a framework that needs it is imported."""
+    global _imported, _may_be_open
+    if _imported != len(sys.modules):
+        _imported = len(sys.modules)
+        _may_be_open = not _FRAMEWORKS.keys().isdisjoint(sys.modules)
+    return _may_be_open
+
+
+_imported = 0
+_may_be_open = False
 
 
 def from_match(match: Any, mounted: str = "") -> str | None:

@@ -7,9 +7,11 @@ import heapq
 import logging
 import sys
 import time
+import weakref
 from _queue import Empty, SimpleQueue  # of C: queue's may be gevent's, which needs a loop
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from reqprof.store.native import after_fork, original, start_thread
 
@@ -28,6 +30,7 @@ class Background:
     """Runs jobs one after the other; starts with its first job, and again in a forked child."""
 
     def __init__(self) -> None:
+        self._last: list[weakref.WeakMethod[Job]] = []
         self._reset()
         after_fork(self._reset)
         atexit.register(self.drain, EXIT_SECONDS)
@@ -65,6 +68,11 @@ class Background:
         self._jobs.put(lambda: self._take_up(planned))
         return True
 
+    def before_drain(self, job: Job) -> None:
+        """Run the method ``job`` at the end of each drain, for as long as its object lives."""
+        self._last = [each for each in self._last if each() is not None]
+        self._last.append(weakref.WeakMethod(job))
+
     def drain(self, timeout: float) -> bool:
         """Wait, at most ``timeout`` seconds, until what is queued now is done.
 
@@ -74,8 +82,14 @@ class Background:
             return True
         done = original("_thread", "allocate_lock")()
         done.acquire()
-        self._jobs.put(lambda: self._jobs.put(done.release))
+        self._jobs.put(lambda: self._jobs.put(partial(self._end_drain, done)))
         return bool(done.acquire(timeout=timeout))
+
+    def _end_drain(self, done: Any) -> None:
+        for each in self._last:
+            if (job := each()) is not None:
+                self._jobs.put(job)
+        self._jobs.put(done.release)
 
     def _running(self) -> bool:
         if self._started:

@@ -6,6 +6,8 @@ The index is a cache. What it lacks is read from the profiles' own trailers.
 from __future__ import annotations
 
 import os
+import secrets
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 FOLDER: Final = ".reqprof"
 """Inside the folder of the profiles."""
+
+HOST: Final = socket.gethostname()
 
 MAX_SIZE: Final = 256 << 20
 """Bytes of one index file; a larger one is not ours and is not read."""
@@ -43,6 +47,12 @@ def line(name: str, size: int, request: Request) -> bytes:
     if not _is_profile(name) or "/" in name or "\\" in name:
         raise ValueError(f"{name!r} is not the name of a profile in the folder")
     return dump_line({"file": name, "size": size, **to_facts(request)}) + b"\n"
+
+
+def process_name() -> str:
+    """A name for files that this process alone writes, other than any before."""
+    host = "".join(c if c.isalnum() and c.isascii() else "-" for c in HOST)[:40]
+    return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def find(folder: Path) -> Found:

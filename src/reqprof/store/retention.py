@@ -25,9 +25,12 @@ MAX_BYTES = 1 << 30
 MIN_FREE = 0.05
 
 _TEMPORARY = re.compile(re.escape(TEMPORARY) + r"[0-9a-f]{12}-[0-9]+-[0-9]+")
-_INDEX_FILE = re.compile(r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{8}\.jsonl")
+_INDEX_FILE = re.compile(
+    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{8}\.(jsonl|times|open\.times(-[0-9a-f]{8})?)"
+)
 _STALE_SECONDS = 3600.0
 _SLACK = 20  # pruning stops a twentieth below the cap, so that not every write prunes
+_TIMES = 10  # tallies take no more than a tenth of the cap
 _RESCAN = 100  # what other processes wrote is counted every hundredth of a cap
 
 
@@ -86,6 +89,13 @@ class Retention:
         pruned, self._pruned = self._pruned, 0
         return pruned
 
+    def grew(self, size: int) -> None:
+        """Take note of ``size`` bytes that were written beside the profiles."""
+        self._bytes += size
+        self._new_bytes += size
+        if self._over(self._files, self._bytes) or self._scan_is_due():
+            self._prune()
+
     def has_room(self) -> bool:
         """Whether the disk has ``min_free`` left; prunes first where it has not."""
         if not self._disk_short():
@@ -113,6 +123,7 @@ class Retention:
 
     def _prune(self) -> None:
         files, index = self._scan()
+        index -= self._trim_times()
         if self._over(len(files), index + _size(files)) or self._disk_short():
             # A name may lie: only what carries our trailer is counted, and ours to delete.
             files = [file for file in files if _has_trailer(file.path)]
@@ -191,6 +202,19 @@ class Retention:
             for path, size, written in self._index_files()
             if written < oldest and _unlink(path)
         )
+
+    def _trim_times(self) -> int:
+        """Remove the oldest tallies where they take a tenth of the cap; returns their bytes."""
+        # Where few requests are profiled, or none, no profile's end would be theirs.
+        most = (self.caps.max_bytes or MAX_BYTES) // _TIMES
+        times = [file for file in self._index_files() if ".times" in file[0]]
+        times.sort(key=lambda file: file[2], reverse=True)
+        gone = total = 0
+        for path, size, _ in times:
+            total += size
+            if total > most and _unlink(path):
+                gone += size
+        return gone
 
 
 def _size(files: list[_File]) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import secrets
-import socket
 import threading
 from io import BufferedWriter, FileIO
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from reqprof.model import Timeline
 from reqprof.store import calltree, index, naming
 from reqprof.store import format as prof
 from reqprof.store import timeline as section
+from reqprof.store.private import make_private, open_private
 from reqprof.store.retention import TEMPORARY, Caps, Retention
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from reqprof.model import Request, Stats
 
 logger = logging.getLogger("reqprof")
-
-HOST = socket.gethostname()
 
 _INDEX_LINES = 1000  # then a new file, so that old ones can go whole when their profiles have gone
 
@@ -60,9 +57,9 @@ class Writer:
 
     def prepare(self) -> None:
         """Make the folders; raises OSError where that is impossible."""
-        _make_private(self.folder)
+        make_private(self.folder)
         indexes = self.folder / index.FOLDER
-        _make_private(indexes)
+        make_private(indexes)
         if indexes.is_symlink():  # in a folder that is not ours alone, such as /tmp
             raise NotADirectoryError(f"{indexes} is a symbolic link; reqprof follows none")
 
@@ -109,6 +106,10 @@ class Writer:
             return False
         return True
 
+    def grew(self, size: int) -> None:
+        """Take note of ``size`` bytes that were written beside the profiles."""
+        self._retention.grew(size)
+
     def _sections(self, timeline: Timeline | None, tree: bytes | None) -> dict[str, bytes]:
         sections = {} if tree is None else {calltree.SECTION: tree}
         if timeline is not None and timeline != Timeline():
@@ -124,7 +125,7 @@ class Writer:
         # Texts and not paths: Python 3.12 keeps each part of a path for good.
         file_name = f"{TEMPORARY}{request.id}-{os.getpid()}-{threading.get_ident()}"
         temporary = self._home + file_name
-        raw = _open_private(temporary, os.O_EXCL)
+        raw = open_private(temporary, os.O_EXCL)
         try:
             with BufferedWriter(raw) as file:
                 file.write(data)
@@ -166,42 +167,13 @@ class Writer:
         # descriptor is shared with a forked child.
         if not self._index or self._lines == _INDEX_LINES or self._index_pid != os.getpid():
             self._lines, self._index_pid = 0, os.getpid()
-            self._index = f"{_plain(HOST)}-{self._index_pid}-{secrets.token_hex(4)}.jsonl".encode()
+            self._index = f"{index.process_name()}.jsonl".encode()
         path = os.path.join(os.fsencode(self._home + index.FOLDER), self._index)  # noqa: PTH118
         try:
-            with _open_private(path, os.O_APPEND) as file:
+            with open_private(path, os.O_APPEND) as file:
                 whole = file.write(line) == len(line)
         except OSError:
             whole = False
         # The index is a cache: the profile is stored without its line too. But what may be half a
         # line must stay the last one of its file.
         self._lines = self._lines + 1 if whole else _INDEX_LINES
-
-
-def _make_private(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        if not folder.is_dir():
-            raise
-    else:
-        _set_mode(folder, 0o700)
-
-
-def _open_private(path: str | bytes, flags: int) -> FileIO:
-    flags |= os.O_WRONLY | os.O_CREAT
-    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
-        flags |= getattr(os, name, 0)
-    file = FileIO(os.open(path, flags, 0o600), "wb")
-    _set_mode(file.fileno(), 0o600)
-    return file
-
-
-def _set_mode(what: Path | int, mode: int) -> None:
-    # A strict umask may have taken more away; a file system without modes has nothing to set.
-    with contextlib.suppress(OSError):
-        os.chmod(what, mode)  # noqa: PTH101  an open file has no path
-
-
-def _plain(host: str) -> str:
-    return "".join(c if c.isalnum() and c.isascii() else "-" for c in host)[:40]

@@ -33,7 +33,7 @@ def engine(name: str = "auto", *, builtins: bool, clock: str) -> LaneEngine:
     now. Where another one is taken in its stead, ``instead_of`` says why.
     """
     _refuse_free_threads()
-    _refuse_eventlet()
+    refuse_eventlet()
     why = ""
     for one in AUTO if name == "auto" else (name,):
         try:
@@ -80,7 +80,7 @@ class LaneEngine:
         costs(kind, builtins=builtins)  # measured now, and not when the first request has ended
 
     def session(self) -> LaneSession:
-        _refuse_eventlet()  # which may have come after the engine
+        refuse_eventlet()  # which may have come after the engine
         if active() is not None:
             raise Unavailable("skipped_nested", "the thread was already recording a request")
         session = self._kind(builtins=self.builtins, clock=self.clock)
@@ -93,7 +93,8 @@ def _refuse_free_threads() -> None:
         raise Unavailable("skipped_free_threaded", "free-threaded Python cannot be recorded yet")
 
 
-def _refuse_eventlet() -> None:
+def refuse_eventlet() -> None:
+    """Raises :exc:`Unavailable` where what are threads to us are its green ones."""
     patcher = sys.modules.get("eventlet.patcher")
     if patcher is not None and patcher.is_monkey_patched("thread"):
         raise Unavailable("skipped_eventlet", "eventlet's green threads cannot be told apart")

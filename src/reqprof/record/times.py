@@ -1,0 +1,192 @@
+"""What every request took, on its way from the requests into tallies and to disk."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+import weakref
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from reqprof.model import Request
+from reqprof.record import route
+from reqprof.record.counters import told
+from reqprof.record.timed import Ended
+from reqprof.store.background import BACKGROUND
+from reqprof.store.index import HOST
+from reqprof.store.native import original
+from reqprof.store.traffic import WINDOW, Series, Tally, Window, outcome, series_of
+from reqprof.store.traffic_files import TrafficFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from reqprof.record.counters import Counters
+
+FOLD_SECONDS: Final = 1.0
+SAVE_SECONDS: Final = 5.0
+
+MOST_WAITING: Final = 100_000
+"""Ended requests that may wait to be tallied; more are counted as ``untimed``."""
+
+MOST_SERIES: Final = 1000
+"""Of one window; what else comes is tallied as other routes."""
+
+OTHER: Final = "(other routes)"
+
+_SLICE = 50  # are tallied without a pause, so that no request waits for many
+
+
+class Profiled(NamedTuple):
+    """A profiled request at its end, and whether a file has its facts."""
+
+    request: Request
+    is_stored: bool
+
+
+class Times:
+    """The tallies of this process; begins to work with its first request.
+
+    ``waiting`` takes requests that have ended, from any thread; all else is for the background
+    thread alone. ``prepare`` makes the folder, ``grew`` is told how many bytes it has more of.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        counters: Counters,
+        *,
+        prepare: Callable[[], None],
+        grew: Callable[[int], object],
+        keeps_path: bool,
+    ) -> None:
+        self._counters = counters
+        self._prepare, self._grew = prepare, grew
+        self._keeps_path = keeps_path
+        self._folder = folder
+        self._files = TrafficFiles(folder)
+        self.reset()
+        BACKGROUND.before_drain(self.save)
+
+    def reset(self) -> None:
+        """Forget everything: what was noted before a fork is the parent's to tell."""
+        self.waiting: deque[Any] = deque(maxlen=MOST_WAITING)
+        self.works = False
+        self._window: Window | None = None
+        self._changed = False
+        self._saved = time.monotonic()
+
+    def start(self) -> None:
+        """Tally what ends from now on, for as long as this is kept alive."""
+        self.works = True  # at once, so that two that come together start it once
+        self.works = BACKGROUND.later(FOLD_SECONDS, partial(_turn, weakref.ref(self)))
+
+    def save(self) -> None:
+        """Tally what waits, and write the open window."""
+        self._fold()
+        self._saved = time.monotonic()
+        if self._window is not None and self._changed:
+            self._write(self._window, is_over=False)
+            self._changed = False
+
+    def turn(self) -> None:
+        """What is to be done each second."""
+        self._fold()
+        if time.monotonic() - self._saved >= SAVE_SECONDS:
+            self.save()
+        self.start()
+
+    def _fold(self) -> None:
+        pause = original("time", "sleep")
+        if len(self.waiting) == MOST_WAITING:
+            self._counters.trouble("untimed", "requests end faster than they can be tallied")
+        # Those that ended by perf_counter, as times of day; that clock may be set meanwhile.
+        since = time.time() - time.perf_counter()
+        while self.waiting:
+            for _ in range(min(_SLICE, len(self.waiting))):
+                ended = self.waiting.popleft()
+                if isinstance(ended, Profiled):
+                    self._count_profiled(ended)
+                else:
+                    self._count(Ended._make(ended), since)
+            pause(0)
+
+    def _count(self, ended: Ended, since: float) -> None:
+        template = ended.template() if callable(ended.template) else ended.template
+        guess = route.guess(ended.path) if template is None and self._keeps_path else None
+        status = _code(ended.status)
+        series = Series(
+            *(ended.kind, ended.method, guess if template is None else template, template is None),
+            outcome(status, ended.exception),
+        )
+        facts = partial(self._facts, ended, series, status, since)
+        self._tally(series).add(ended.last - ended.began, facts)
+
+    def _count_profiled(self, ended: Profiled) -> None:
+        request = ended.request
+        tally = self._tally(series_of(request))
+        tally.traced += 1
+        tally.add(request.untraced, None if ended.is_stored else lambda: request)
+
+    def _facts(self, ended: Ended, series: Series, status: int | None, since: float) -> Request:
+        return Request(
+            id=secrets.token_hex(6),
+            kind=series.kind,
+            method=series.method,
+            path=ended.path if self._keeps_path else None,
+            route=series.route,
+            guessed=series.guessed,
+            status=status,
+            exception=ended.exception,
+            start=since + ended.began,
+            duration=ended.last - ended.began,
+            total=ended.ended - ended.began,
+            pid=os.getpid(),
+            host=HOST,
+            engine="",
+        )
+
+    def _tally(self, series: Series) -> Tally:
+        window = self._open_window()
+        self._changed = True
+        if series not in window.tallies and len(window.tallies) >= MOST_SERIES:
+            series = series._replace(route=OTHER, guessed=False)
+        return window.tallies.setdefault(series, Tally())
+
+    def _open_window(self) -> Window:
+        moment = time.time()
+        window = self._window
+        # A clock that was set back begins a new one too.
+        if window is not None and not window.start <= moment < window.start + WINDOW:
+            self._write(window, is_over=True)
+            window = None
+        if window is None:
+            window = self._window = Window(HOST, os.getpid(), moment // WINDOW * WINDOW, moment)
+        window.until = moment
+        return window
+
+    def _write(self, window: Window, *, is_over: bool) -> None:
+        try:
+            self._prepare()
+            self._grew(self._files.save(window, is_over=is_over))
+        except OSError as error:
+            self._counters.trouble("unsaved_times", f"{self._folder} takes no tallies: {error}")
+        except Exception as error:
+            self._counters.trouble("failed_times", f"a fault in reqprof: {told(error)}")
+
+
+def _turn(times: weakref.ref[Times]) -> None:
+    if (alive := times()) is not None:
+        alive.turn()
+
+
+def _code(status: object) -> int | None:
+    """The status, which WSGI's doors give as a text such as ``200 OK``."""
+    try:
+        code = int(status[:3] if isinstance(status, str) else status)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return None
+    return code if 0 < code < 1000 else None

@@ -1,0 +1,38 @@
+"""Files and folders that their owner alone can read, whatever the umask."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from io import FileIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_private(folder: Path) -> None:
+    """Make the folder, where it is not there; raises OSError where that is impossible."""
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:
+        _set_mode(folder, 0o700)
+
+
+def open_private(path: str | bytes, flags: int) -> FileIO:
+    """A file to write to, made where it is not there; no link is followed. Raises OSError."""
+    flags |= os.O_WRONLY | os.O_CREAT
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
+        flags |= getattr(os, name, 0)
+    file = FileIO(os.open(path, flags, 0o600), "wb")
+    _set_mode(file.fileno(), 0o600)
+    return file
+
+
+def _set_mode(what: Path | int, mode: int) -> None:
+    # A strict umask may have taken more away; a file system without modes has nothing to set.
+    with contextlib.suppress(OSError):
+        os.chmod(what, mode)  # noqa: PTH101  an open file has no path

@@ -1,0 +1,114 @@
+"""Where tallies are kept: two files of JSON lines for each process, beside its index.
+
+One has the windows that are over, and grows; the other has the open one, and is replaced every few
+seconds. ``docs/format.md`` describes the lines.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from reqprof.errors import BadProfile, NotFound
+from reqprof.store import traffic
+from reqprof.store.index import FOLDER, process_name
+from reqprof.store.private import open_private
+from reqprof.store.traffic import Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from reqprof.store.traffic import Window
+
+SUFFIX: Final = ".times"
+OPEN: Final = ".open.times"
+"""Of the file that has the open window."""
+
+MAX_SIZE: Final = 64 << 20
+"""Bytes of one file; a larger one is not ours and is not read."""
+
+_MOST_BYTES = 1 << 20  # then a new file, so that old ones can go
+
+
+class TrafficFiles:
+    """This process's two files. For the background thread alone, where the folder is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+        self._name = ""
+        self._pid = 0
+        self._written = 0
+
+    def save(self, window: Window, *, is_over: bool) -> int:
+        """Write the window; returns the bytes that the folder has more of. Raises OSError."""
+        if self._pid != os.getpid() or self._written > _MOST_BYTES:
+            self._pid, self._written = os.getpid(), 0
+            self._name = process_name()
+        data = traffic.dump(window)
+        if not is_over:
+            self._replace(data)
+            return 0
+        self._append(data)
+        self._replace(b"")
+        return len(data)
+
+    def _append(self, data: bytes) -> None:
+        with open_private(self._path(SUFFIX), os.O_APPEND) as file:
+            self._written += len(data)
+            if file.write(data) != len(data):
+                self._written = _MOST_BYTES + 1  # half a line must stay the last of its file
+                raise OSError("the disk took a part of it only")
+
+    def _replace(self, data: bytes) -> None:
+        path = self._path(OPEN)
+        if not data:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108  Python 3.12 keeps the parts of paths
+            return
+        temporary = f"{path}-{secrets.token_hex(4)}"
+        try:
+            with open_private(temporary, os.O_EXCL) as file:
+                if file.write(data) != len(data):
+                    raise OSError("the disk took a part of it only")
+            os.replace(temporary, path)  # noqa: PTH105
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+
+    def _path(self, suffix: str) -> str:
+        return os.path.join(self._folder, self._name + suffix)  # noqa: PTH118
+
+
+def read(folder: Path) -> list[Window]:
+    """The windows of all processes that have written to the folder; what is damaged is left out."""
+    windows: dict[tuple[str, float], Window] = {}
+    for path in _files(folder / FOLDER):
+        process = path.name.removesuffix(OPEN).removesuffix(SUFFIX)
+        found: dict[tuple[str, float], Window] = {}
+        for line in _lines(path):
+            with contextlib.suppress(ValueError):  # torn by a killed process, or not ours
+                window, series, tally = traffic.load(line)
+                known = found.setdefault((process, window.start), window).tallies
+                known.setdefault(series, Tally()).merge(tally)
+        # One that was closed a moment ago may be in both files; it is whole where it is over.
+        windows = {**found, **windows} if path.name.endswith(OPEN) else {**windows, **found}
+    return list(windows.values())
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except OSError:
+        return []  # none yet
+
+
+def _lines(path: Path) -> list[bytes]:
+    from reqprof.store import reader  # only here: the served process writes, no more
+
+    try:
+        return reader.contents(path, MAX_SIZE)[0].splitlines()
+    except (BadProfile, NotFound):
+        return []
