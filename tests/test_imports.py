@@ -35,7 +35,7 @@ def test_importing_the_root_loads_nothing_else() -> None:
     assert loaded_by("import reqprof") <= {"reqprof", "__future__"}
 
 
-@pytest.mark.parametrize("door", ["wsgi", "asgi", "launch", "program"])
+@pytest.mark.parametrize("door", ["wsgi", "asgi", "jobs", "launch", "program"])
 def test_a_door_loads_nothing_third_party_and_nothing_of_the_reading_half(door: str) -> None:
     """The interpreter runs without site-packages, so a third-party import would fail anyway."""
     modules = loaded_by(f"import reqprof.{door}")
@@ -77,11 +77,11 @@ LEVELS = {
     "store": 1,
     "record": 2, "tree": 2,
     "view": 3,
-    "wsgi": 4, "asgi": 4, "cli": 4,
+    "wsgi": 4, "asgi": 4, "jobs": 4, "cli": 4,
     "interface": 5,
     "launch": 6, "program": 6, "pytest": 6,
 }  # fmt: skip
-LEFT = {"wsgi", "asgi", "launch", "interface", "program", "pytest", "record"}
+LEFT = {"wsgi", "asgi", "jobs", "launch", "interface", "program", "pytest", "record"}
 RIGHT = {"cli", "view", "tree"}
 
 
@@ -108,6 +108,6 @@ def test_no_module_has_the_name_of_a_standard_one_at_the_top() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(reqprof.__all__) == {"ProfilerMiddleware", "__version__"}
+    assert set(reqprof.__all__) == {"ProfilerMiddleware", "__version__", "label", "session"}
     for name in reqprof.__all__:
         assert hasattr(reqprof, name)

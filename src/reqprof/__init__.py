@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["ProfilerMiddleware", "__version__"]
+    from reqprof.jobs import session
+    from reqprof.record.labels import label
+
+__all__ = ["ProfilerMiddleware", "__version__", "label", "session"]
 
 __version__ = "0.1.0"
 
@@ -36,3 +39,17 @@ def ProfilerMiddleware(  # noqa: N802  stands where a class is expected
             raise
         start.off(error)
         return app
+
+
+def __getattr__(name: str) -> Any:
+    # In a stretch, where the app says reqprof.label() for the first time: globals() would be seen.
+    global label, session
+    if name == "label":
+        from reqprof.record.labels import label
+
+        return label
+    if name == "session":
+        from reqprof.jobs import session
+
+        return session
+    raise AttributeError(f"module 'reqprof' has no attribute {name!r}")

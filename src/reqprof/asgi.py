@@ -9,18 +9,17 @@ from inspect import CO_COROUTINE
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from reqprof.record import pools, route, start, tasks
-from reqprof.record.company import Company
+from reqprof.record import announce, route, spans, start
 from reqprof.record.follow import follow, unfollow
 from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.steps import Steps
+from reqprof.record.tasks import Followed
 from reqprof.record.timed import Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Awaitable, Callable, MutableMapping
-    from contextvars import Token
     from os import PathLike
     from types import FrameType
 
@@ -79,27 +78,11 @@ class ProfilerMiddleware(start.Door):
         if recording is None:
             await self._unprofiled(recorder.waiting(), scope, receive, send)
             return
-        token: Token[Any] | None = None
-        error: BaseException | None = None
-        try:
+        with Followed(recorder, recording):
             exchange = _Exchange(recording, scope, send)
-            recording.suspends = True
             recording.find_template = exchange.template
-            recording.company = Company(recording.request.id)
-            if recording.follows():
-                recorder.hook(pools.hook)
-                recorder.hook(tasks.hook)
-                token = follow(recording)
             recording.steps = Steps(self._call(scope, receive, exchange.send), recording)
             await recording.steps
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            if token is not None:
-                unfollow(token)
-            recording.end(error)
-            error = None  # no cycle of frame and traceback
 
     async def _unprofiled(
         self, waiting: deque[Any] | None, scope: Scope, receive: Receive, send: Send
@@ -131,6 +114,8 @@ class _Exchange:
     def send(self, message: Message) -> Awaitable[None]:
         try:
             last = self._note(message)
+            if self._recording.announces:
+                message = announce.asgi(self._recording, message)
         except Exception:
             last = False  # a malformed message is the server's to complain about
         return self._send_last(message) if last else self._send(message)
@@ -148,9 +133,11 @@ class _Exchange:
         if kind == "http.response.start" or kind == "websocket.http.response.start":
             recording.status = message["status"]
             self._match = self._matched()
+            spans.mark(recording)
         elif kind == "websocket.accept":
             recording.status = 101
             self._match = self._matched()
+            spans.mark(recording)
             recording.first_byte()
         elif kind == "websocket.close" and recording.status is None:
             recording.status = 403  # what servers answer to one that was not accepted

@@ -77,6 +77,8 @@ _READ: dict[str, Callable[[str], Any]] = {
     "worst_window": parse_duration,
     "baseline": float,
     "keep": _optional(lambda name: load(name)),
+    "announce": _boolean,
+    "on_profile": _optional(lambda text: load(text)),
     "strict": _boolean,
 }
 _READ_WSGI: dict[str, Callable[[str], Any]] = {"profile_dir": str, "filename_format": str}
@@ -102,7 +104,7 @@ def options(environ: Mapping[str, str]) -> dict[str, Any]:
             continue
         try:
             found[name.lower()] = _checked(name.lower(), convert(text))
-        except (ValueError, OverflowError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             shown = variable if name.lower() == "trigger" else f"{variable}={text!r}"
             raise ValueError(f"{shown} cannot be used: {error}") from None
     return found

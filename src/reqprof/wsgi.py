@@ -8,7 +8,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from reqprof.record import route, start
+from reqprof.record import announce, route, spans, start
 from reqprof.record.printing import Printer
 from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.timed import Timed
@@ -131,6 +131,9 @@ class _Exchange:
         except (TypeError, ValueError):
             pass  # the server's to complain about
         self._match = route.flask_match(self._environ) or route.open_match(_frame().f_back)
+        spans.mark(self.recording)
+        if self.recording.announces:
+            rest = announce.wsgi(self.recording, rest)
         server_write = self._start_response(status, *rest, **named)
 
         def write(data: bytes) -> object:

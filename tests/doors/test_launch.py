@@ -20,7 +20,7 @@ import pytest
 import reqprof.wsgi
 from reqprof import launch
 from reqprof.record.options import Settings
-from reqprof.store import reader
+from reqprof.store import naming, reader
 from tests.servers import served
 
 if TYPE_CHECKING:
@@ -320,6 +320,9 @@ class TestOptions:
             ("max_bytes", "none", None),
             ("min_free", "0", 0.0),
             ("min_free", "NONE", None),
+            ("announce", "1", True),
+            ("on_profile", "None", None),
+            ("on_profile", "reqprof.store.naming:name", naming.name),
             ("out_dir", "a b", "a b"),
             ("profile_dir", "x", "x"),
             ("filename_format", "{path}", "{path}"),
@@ -343,6 +346,8 @@ class TestOptions:
             *(("min_free", bad) for bad in ("", "1", "5%", "nan")),
             *(("store_path", bad) for bad in ("", "x")),
             *(("strict", bad) for bad in ("", "x")),
+            *(("announce", bad) for bad in ("", "x")),
+            *(("on_profile", bad) for bad in ("os:nothing", "os:sep", "os:")),
             ("out_dir", ""),
             ("profile_dir", ""),
             ("out_dir", "~nobody-by-this-name"),

@@ -30,6 +30,14 @@ async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
     return None
 
 
+class AsyncCallable:
+    async def __call__(self, request: Any, path: Any) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return "AsyncCallable()"
+
+
 def build(door: str, **options: Any) -> Any:
     if door == "wsgi":
         return wsgi.ProfilerMiddleware(wsgi_app, **options)
@@ -83,6 +91,8 @@ BAD: list[tuple[str, Any]] = [
     *(("max_bytes", bad) for bad in (0, -1, 1e9, "1GiB", True)),
     *(("min_free", bad) for bad in (-0.01, 1, 5, "5%", math.nan)),
     *(("store_path", bad) for bad in (0, None, "yes")),
+    *(("announce", bad) for bad in (1, None, "yes")),
+    *(("on_profile", bad) for bad in (7, "print", asgi_app, AsyncCallable())),
     *(("strict", bad) for bad in (1, None, "false")),
     *(("out_dir", bad) for bad in (7, b"profiles", ["a"], "a\0b", "~nobody-by-this-name/x")),
 ]
@@ -146,6 +156,9 @@ GOOD: list[dict[str, Any]] = [
     {"max_files": None, "max_bytes": None, "min_free": None},
     {"max_files": 1, "max_bytes": 1, "min_free": 0},
     {"store_path": False},
+    {"announce": True},
+    {"on_profile": print},
+    {"on_profile": None},
 ]
 
 

@@ -22,8 +22,9 @@ class Counters:
     ``not_kept`` ones no rule wanted. Of those stored, ``displaced`` ones were deleted again, as
     slower ones of their route came. ``trigger_refused`` counts tokens that were not valid.
     ``unsaved_times`` tallies of what requests took found no room on disk; ``untimed`` tells that
-    more ended at once than could be tallied. ``failed_*`` are faults of reqprof's own, or of a rule
-    that is the app's (``failed_keep``); ``pruned`` is files deleted to keep a cap.
+    more ended at once than could be tallied. ``failed_*`` are faults of reqprof's own, or of what
+    is the app's (``failed_keep``, ``failed_on_profile``); ``pruned`` is files deleted to keep a
+    cap.
     """
 
     def __init__(self) -> None:

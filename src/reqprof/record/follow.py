@@ -45,15 +45,24 @@ def at_work(context: Context | None = None) -> Recording | None:
 
     None where it has ended, or follows nothing. In a stretch: shows in no profile.
     """
+    found = current()
+    if found is None and context is not None and _find() is None and active() is None:
+        found = context.get(_request, None) or None
+    return found if found is not None and found.follows() else None
+
+
+def current() -> Recording | None:
+    """The request that this code belongs to, also where that follows nothing.
+
+    None where there is none, or it has ended. In a stretch: shows in no profile.
+    """
     found = _find()
     if found is False:
         return None
     session = active()
     if session is not None:
         found = session.owner
-    elif found is None and context is not None:
-        found = context.get(_request, None)
-    return found if found and found.follows() else None
+    return found if found and not found.ended else None
 
 
 def once(wrap: Callable[..., None], *arguments: str) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from reqprof.model import Request
 from reqprof.record.engines.choose import ENGINES
 from reqprof.record.engines.session import CLOCKS
 from reqprof.record.keeping import Keeping
-from reqprof.record.rules import Choice, Rule, Sample, Sampling
+from reqprof.record.rules import Choice, Rule, Sample, Sampling, check_callable
 from reqprof.record.trigger import Trigger
 from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from os import PathLike
-
-    from reqprof.model import Request
 
 MAX_QUEUE = 1000
 """Finished profiles that may wait for the writer; more are dropped and counted."""
+
+
+OnProfile = Callable[[Request, Path], object]
+"""Called with the facts of a profile, and its file."""
 
 
 class Options(TypedDict, total=False):
@@ -47,6 +50,8 @@ class Options(TypedDict, total=False):
     worst_window: float | str
     baseline: float
     keep: Callable[[Request], object] | None
+    announce: bool
+    on_profile: OnProfile | None
     strict: bool
 
 
@@ -96,6 +101,11 @@ class Settings:
     baseline: float = 0.0
     # Gets the facts of the request that has ended, on the background thread.
     keep: Callable[[Request], object] | None = None
+    # True has the response of a profiled request tell its id: X-Reqprof-Id and Server-Timing.
+    announce: bool = False
+    # Called on the writer's thread once a profile is stored: it may take its time, but all further
+    # profiles of the process wait for it.
+    on_profile: OnProfile | None = None
     # True lets reqprof's own faults reach the app: for tests.
     strict: bool = False
 
@@ -116,7 +126,11 @@ class Settings:
         longest = self.max_duration
         if longest is not None and (type(longest) not in (int, float) or not longest > 0):
             raise ValueError(f"max_duration is seconds above 0, or None; got {longest!r}")
-        for name in ("timing", "builtins", "follow", "store_path", "keep_errors", "strict"):
+        if self.on_profile is not None:
+            check_callable("on_profile", self.on_profile)
+        for name in (
+            *("timing", "builtins", "follow", "store_path", "keep_errors", "announce", "strict"),
+        ):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
 

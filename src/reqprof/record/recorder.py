@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.model import Request
-from reqprof.record import pools
+from reqprof.record import pools, spans
 from reqprof.record.counters import Counters, told
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.keeping import File
@@ -264,6 +264,7 @@ class Recorder:
             *(request, len(self._in_flight), self.end, self.outlived, self.fault),
             follow=self.settings.follow,
         )
+        recording.announces = self.settings.announce or request.chosen == "trigger"
         self._in_flight.add(recording)
         if self._most is not None and len(self._in_flight) > self._most:
             # Counted after joining, so that two that come together cannot both slip through.
@@ -279,6 +280,7 @@ class Recorder:
             raise
         self.counters.add("profiled")
         self._start_times()
+        spans.mark(recording)
         if not self._looking:
             self._looking = BACKGROUND.later(self._pause(), self._look)
         return recording
@@ -335,6 +337,7 @@ class Recorder:
             self.counters.add("stored")
             is_stored = True
             self._displace(ended, request)
+            self._tell(request)
         except OSError as error:
             self.counters.trouble("unwritten", f"{self.settings.out_dir} takes no profile: {error}")
         except BaseException as error:  # a filename_format may even try to exit
@@ -345,6 +348,15 @@ class Recorder:
                 self._finished(stats, request)
             except BaseException as error:
                 self.counters.trouble("failed_print", f"stream= took no report: {told(error)}")
+
+    def _tell(self, request: Request) -> None:
+        """What the user wants done with each profile, now that it is stored."""
+        if self.settings.on_profile is None:
+            return
+        try:
+            self.settings.on_profile(request, self.settings.out_dir / self._writer.last_name)
+        except BaseException as error:  # it must not end the thread that all profiles need
+            self.counters.trouble("failed_on_profile", f"on_profile= raised {told(error)}")
 
     def _displace(self, ended: Request, request: Request) -> None:
         """Delete the profile that the one just stored has pushed out of its route's slowest."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from reqprof.record import pools, route
 from reqprof.record.engines.clock import now
+from reqprof.record.labels import Labels
 from reqprof.record.notes import Notes
 from reqprof.record.steps import ENDED, Steps
 from reqprof.store.background import BACKGROUND
@@ -33,6 +34,8 @@ class Recording:
 
     session: Session = ENDED
     ended = False
+    announces = False  # its response tells its id: see announce.py
+    marked = False  # a span tells its id: see spans.py
     suspends = False  # an async request: time outside its stretches is waiting
     environ: Mapping[str, Any] | None = None  # for a filename_format that is a callable
     exception: str | None = None
@@ -57,6 +60,7 @@ class Recording:
         self.thread = threading.current_thread().name
         self.total = 0.0
         self.notes = Notes()
+        self.labels = Labels()
         self._hand_on = ended
         self._outlived: Callable[[Recording], None] | None = outlived
         self._fault = fault
@@ -147,7 +151,7 @@ class Recording:
 
     def age(self) -> float:
         """Seconds since it began."""
-        return time.perf_counter() - self._began
+        return now() - self._began  # in a stretch, where it is announced
 
     def streams(self) -> bool:
         """Whether it may well go on for hours: a websocket, or a response that has begun."""
@@ -186,6 +190,7 @@ class Recording:
             "total": self.total,
             "partial": self.partial,
             "waited": min(self.notes.waited, self.total) if self.suspends else None,
+            "labels": self.labels.facts(),
             **self._noted,
         }
 

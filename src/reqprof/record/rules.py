@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.paths import matcher
 
@@ -105,11 +105,16 @@ def _pattern(text: str) -> tuple[str, re.Pattern[str]]:
     return ("", matcher(text)) if found is None else (found[1].upper(), matcher(found[2]))
 
 
+def is_async(choose: Any) -> bool:
+    """Whether calling it does nothing yet but make a coroutine."""
+    return iscoroutinefunction(choose) or iscoroutinefunction(choose.__call__)
+
+
 def check_callable(name: str, choose: C) -> C:
     """The argument ``name`` itself; raises TypeError where it cannot be called and be done."""
     if not callable(choose):
         raise TypeError(f"{name} is a callable that gets a request's facts; got {choose!r}")
-    if iscoroutinefunction(choose) or iscoroutinefunction(choose.__call__):
+    if is_async(choose):
         raise TypeError(f"{name} must not be async, as nothing could await it; got {choose!r}")
     return choose
 

@@ -51,9 +51,13 @@ def recorder(
     Raises TypeError or ValueError for a bad argument, also where it is switched off.
     """
     settings = Settings(out_dir=folder(out_dir), **options)
-    if os.environ.get("REQPROF_ENABLED", "").strip().lower() in {"0", "false", "no", "off"}:
-        return None
-    return Recorder(settings, template=template, finished=finished)
+    return Recorder(settings, template=template, finished=finished) if enabled() else None
+
+
+def enabled() -> bool:
+    """Whether the environment leaves profiling switched on."""
+    off = {"0", "false", "no", "off"}
+    return os.environ.get("REQPROF_ENABLED", "").strip().lower() not in off
 
 
 def serving() -> bool:

@@ -15,17 +15,55 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from reqprof.record import pools
+from reqprof.record.company import Company
 from reqprof.record.engines.clock import unseen
-from reqprof.record.follow import at_work, once
+from reqprof.record.follow import at_work, follow, once, unfollow
 from reqprof.record.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextvars import Token
+
+    from reqprof.record.recorder import Recorder
+    from reqprof.record.recording import Recording
 
     Function = Callable[..., Any]
 
 # In a stretch: nothing that a profile would show.
 _is = unseen(isinstance)
+
+
+class Followed:
+    """A recorded task, in which async work is stepped; at its end the recording ends.
+
+    A context manager and not a coroutine: it makes no tracebacks longer.
+    """
+
+    def __init__(self, recorder: Recorder, recording: Recording) -> None:
+        self._recorder = recorder
+        self._recording = recording
+        self._token: Token[Any] | None = None
+
+    def __enter__(self) -> None:
+        try:
+            self._begin(self._recording)
+        except BaseException as error:  # a signal's, perhaps: nobody else would end it
+            self._recording.end(error)
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if self._token is not None:
+            unfollow(self._token)
+        self._recording.end(error)
+
+    def _begin(self, recording: Recording) -> None:
+        recording.suspends = True
+        recording.company = Company(recording.request.id)
+        if recording.follows():
+            self._recorder.hook(pools.hook)
+            self._recorder.hook(hook)
+            self._token = follow(recording)
 
 
 def hook() -> None:

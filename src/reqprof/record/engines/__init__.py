@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reqprof.model import Stats
     from reqprof.record.notes import Frames
 
@@ -40,6 +42,9 @@ class Session(Protocol):
         ``frames`` says how many have been entered, this one included, since that which called
         enter.
         """
+
+    def aside(self, call: Callable[[], object]) -> None:
+        """Call it in the midst of this thread's stretch, where it is recorded nowhere."""
 
     def cut_short(self) -> None:
         """Something was not recorded as it happened: the profile says so, merges leave it out."""

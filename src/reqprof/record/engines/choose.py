@@ -64,6 +64,15 @@ def active() -> LaneSession | None:
     return found
 
 
+def aside(call: Callable[[], object]) -> None:
+    """Call it, recorded nowhere, whether or not this thread is in a stretch."""
+    session = active()
+    if session is None:
+        call()
+    else:
+        session.aside(call)
+
+
 class LaneEngine:
     """Records with one kind of session."""
 

@@ -14,17 +14,20 @@ from reqprof import _exact
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.clock import unseen
 from reqprof.record.engines.cost import EVENTS
-from reqprof.record.engines.session import HOME, LANE, LaneSession, begin_lane
+from reqprof.record.engines.session import HOME, LANE, LaneSession, begin_lane, call_aside
 from reqprof.store import calltree
 from reqprof.store.stats import add_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reqprof.model import Stats
 
 MAX_NODES = 50_000
 """Distinct stacks of one thread; the time of further ones stays on what called them."""
 
 _end = unseen(_exact.Tracer.end)
+_go_on = unseen(_exact.Tracer.go_on)
 _here: Any = unseen(_exact.here)
 
 
@@ -72,6 +75,17 @@ class TreeSession(LaneSession):
             lane.go_on()
         elif (shown := _here()) is not None:
             _end(shown)
+
+    def aside(self, call: Callable[[], object]) -> None:
+        lane = _here()
+        if lane is None:  # somebody has put the hook back, as one that records nothing
+            call()
+            return
+        _end(lane)
+        try:
+            call_aside(lane, call)
+        finally:
+            _go_on(lane)
 
     def trees(self) -> list[Any]:
         """One for each thread, and each greenlet that was not started inside the request."""

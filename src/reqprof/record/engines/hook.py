@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.clock import unseen
 from reqprof.record.engines.lsprof import CprofileSession, Lane
-from reqprof.record.engines.session import LaneSession
+from reqprof.record.engines.session import LaneSession, call_aside
 from reqprof.store.background import BACKGROUND
 from reqprof.store.native import after_fork
 
@@ -23,6 +23,8 @@ OURS: set[type] = {Lane}
 """The types of hooks that are lanes of sessions."""
 
 _hook: Callable[[], Any] = unseen(sys.getprofile)
+_set_hook: Callable[[None], None] = unseen(sys.setprofile)
+_enable = unseen(Profiler.enable)
 _disable = unseen(Profiler.disable)
 
 
@@ -131,6 +133,14 @@ class CprofileHookSession(HookSession, CprofileSession):
             self.hook(lane)
         elif type(_hook()) is Lane:
             sys.setprofile(None)
+
+    def aside(self, call: Callable[[], object]) -> None:
+        lane = _hook()
+        _set_hook(None)
+        try:
+            call_aside(lane, call)
+        finally:
+            _enable(lane, True, self._builtins)
 
     def finish(self) -> Stats:
         # Those of greenlets were not switched off: see show().

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from reqprof.record.engines import Unavailable
 from reqprof.record.engines.events import Events, EventSession
 from reqprof.record.engines.lsprof import CprofileSession, Lane
+from reqprof.record.engines.session import call_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +141,22 @@ class MonitoringSession(EventSession, CprofileSession):
         _call.callback = lane.call
         _c_return.callback = lane.c_return
         _start.callback = lane.start
+
+    def aside(self, call: Callable[[], object]) -> None:
+        lane = _start.callback.__self__  # type: ignore[attr-defined]
+        _start.callback = _ignore
+        _call.callback = _ignore
+        _c_return.callback = _ignore
+        _throw.callback = _ignore
+        _return.callback = _ignore
+        try:
+            call_aside(lane, call)
+        finally:
+            _throw.callback = lane.throw
+            _return.callback = lane.return_
+            _call.callback = lane.call
+            _c_return.callback = lane.c_return
+            _start.callback = lane.start
 
     def drop(self) -> None:
         lanes = self.lanes()

@@ -48,6 +48,19 @@ LANE = (
 """What a lane, one thread's share of a session, has beside the recorder in C that it is."""
 
 
+def call_aside(lane: Any, call: Callable[[], object]) -> None:
+    """Call it while nothing is recorded; it may well switch greenlets, as locks do under gevent."""
+    if not lane.greenlets:
+        call()
+        return
+    whole = greenlets.leave()
+    try:
+        call()
+    finally:
+        if not (greenlets.enter(lane) and whole):
+            lane.session.cut_short()
+
+
 def begin_lane(lane: Any, session: LaneSession) -> None:
     """The attributes of a new lane."""
     lane.session = session
@@ -119,6 +132,11 @@ class LaneSession:
         elif "greenlet" in _modules and greenlets.present():
             self.cut_short()  # they came just now, and nobody has followed them
         return cpu
+
+    def aside(self, call: Callable[[], object]) -> None:
+        # Each engine's is one function from the moment that nothing is recorded to the one that it
+        # is again: as many calls have to end as had begun.
+        raise NotImplementedError
 
     def new_lane(self) -> Any:
         raise NotImplementedError
