@@ -30,6 +30,12 @@ slow, was among the slowest of its route, or the app's own rule said so; it was 
 """
 
 
+MAX_PATH = 2048
+"""Characters of a path that are kept; what is longer was not typed by a person."""
+
+MAX_METHOD = 64
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The facts of one request. Times are seconds; ``None`` means not known.

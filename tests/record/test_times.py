@@ -459,11 +459,36 @@ def test_the_number_of_routes_is_bounded(
 ) -> None:
     monkeypatch.setattr(times, "MOST_SERIES", 5)
     served = Wsgi(answer("200 OK"), profiles)
-    for name in "abcdefgh":
+    for name in "abcde":
         served.get(f"/{name}")
+    for name in "fgh":
+        served.get(f"/{name}", {"REQUEST_METHOD": f"FIND{name}"})
     served.flush()
     found = {series.route: tally.count for series, tally in tallies(profiles).items()}
     assert found == {**{f"/{name}": 1 for name in "abcde"}, times.OTHER: 3}
+    assert len(tallies(profiles)) == 6
+
+
+def test_a_fault_in_one_costs_the_others_nothing(profiles: Profiles) -> None:
+    served = Wsgi(answer("200 OK"), profiles)
+    served.get("/before")
+    assert served.middleware._recorder is not None
+    waiting = served.middleware._recorder.waiting()
+    assert waiting is not None
+    waiting.append("nonsense")
+    served.get("/after")
+    served.flush()
+    assert {series.route for series in tallies(profiles)} == {"/before", "/after"}
+    assert served.middleware.counters == {"failed_times": 1}
+
+
+def test_paths_and_methods_are_cut(profiles: Profiles) -> None:
+    served = Wsgi(answer("200 OK"), profiles)
+    served.get("/" + "x" * 10_000, {"REQUEST_METHOD": "y" * 10_000})
+    served.flush()
+    series, tally = only(profiles)
+    assert series.method == "y" * 64
+    assert len(tally.slowest[0][2].path or "") == 2048
 
 
 def test_paths_are_not_kept_where_they_are_not_wanted(profiles: Profiles) -> None:

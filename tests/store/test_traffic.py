@@ -169,6 +169,18 @@ def test_a_window_that_was_closed_a_moment_ago_counts_once(folder: Path) -> None
     assert counts(folder) == {"a": 5}
 
 
+def test_a_large_file_is_followed_by_another_and_nothing_counts_twice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic_files, "_MOST_BYTES", 300)
+    files = TrafficFiles(folder)
+    for number in range(6):
+        files.save(window(300.0 * number, a=[1.0]), is_over=False)
+        files.save(window(300.0 * number, a=[1.0] * 2), is_over=True)
+        assert counts(folder) == {"a": 2 * (number + 1)}
+    assert 2 <= len(list((folder / FOLDER).iterdir())) <= 6
+
+
 def test_what_a_killed_process_has_torn_is_left_out(folder: Path) -> None:
     files = TrafficFiles(folder)
     files.save(window(0, a=[1.0], b=[1.0]), is_over=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reqprof.model import Request
+from reqprof.model import MAX_METHOD, MAX_PATH, Request
 from reqprof.record import pools, spans
 from reqprof.record.counters import Counters, told
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
@@ -49,8 +49,6 @@ HEADERS = (TRACEPARENT, HEADER, COOKIES)
 
 _ENGINE_RETRY_SECONDS = 10.0
 _PYTHON = platform.python_version()
-_MAX_PATH = 2048  # characters; what is longer was not typed by a person
-_MAX_METHOD = 64
 _STREAM_SECONDS = 60.0
 _LOOK_SECONDS = 1.0  # between two looks at requests that may run too long
 # https://www.w3.org/TR/trace-context/: later versions than 00 may add fields, ff is none.
@@ -249,8 +247,8 @@ class Recorder:
         return Request(
             id=secrets.token_hex(6),
             kind=came.kind,
-            method=came.method[:_MAX_METHOD],
-            path=came.path[:_MAX_PATH],
+            method=came.method[:MAX_METHOD],
+            path=came.path[:MAX_PATH],
             start=time.time(),
             trace_id=_trace_id(came.traceparent),
             **chosen,

@@ -10,7 +10,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reqprof.model import Request
+from reqprof.model import MAX_METHOD, MAX_PATH, Request
 from reqprof.record import route
 from reqprof.record.counters import told
 from reqprof.record.timed import Ended
@@ -94,10 +94,10 @@ class Times:
 
     def turn(self) -> None:
         """What is to be done each second."""
+        self.start()  # the next one, whatever comes
         self._fold()
         if time.monotonic() - self._saved >= SAVE_SECONDS:
             self.save()
-        self.start()
 
     def _fold(self) -> None:
         pause = original("time", "sleep")
@@ -107,19 +107,25 @@ class Times:
         since = time.time() - time.perf_counter()
         while self.waiting:
             for _ in range(min(_SLICE, len(self.waiting))):
-                ended = self.waiting.popleft()
-                if isinstance(ended, Profiled):
-                    self._count_profiled(ended)
-                else:
-                    self._count(Ended._make(ended), since)
+                self._take(self.waiting.popleft(), since)
             pause(0)
+
+    def _take(self, ended: Any, since: float) -> None:
+        try:
+            if isinstance(ended, Profiled):
+                self._count_profiled(ended)
+            else:
+                self._count(Ended._make(ended), since)
+        except Exception as error:
+            self._counters.trouble("failed_times", f"a fault in reqprof: {told(error)}")
 
     def _count(self, ended: Ended, since: float) -> None:
         template = ended.template() if callable(ended.template) else ended.template
         guess = route.guess(ended.path) if template is None and self._keeps_path else None
         status = _code(ended.status)
         series = Series(
-            *(ended.kind, ended.method, guess if template is None else template, template is None),
+            *(ended.kind, ended.method[:MAX_METHOD]),
+            *(guess if template is None else template, template is None),
             outcome(status, ended.exception),
         )
         facts = partial(self._facts, ended, series, status, since)
@@ -136,7 +142,7 @@ class Times:
             id=secrets.token_hex(6),
             kind=series.kind,
             method=series.method,
-            path=ended.path if self._keeps_path else None,
+            path=ended.path[:MAX_PATH] if self._keeps_path else None,
             route=series.route,
             guessed=series.guessed,
             status=status,
@@ -153,7 +159,7 @@ class Times:
         window = self._open_window()
         self._changed = True
         if series not in window.tallies and len(window.tallies) >= MOST_SERIES:
-            series = series._replace(route=OTHER, guessed=False)
+            series = Series(series.kind, "", OTHER, guessed=False, outcome=series.outcome)
         return window.tallies.setdefault(series, Tally())
 
     def _open_window(self) -> Window:

@@ -43,22 +43,23 @@ class TrafficFiles:
 
     def save(self, window: Window, *, is_over: bool) -> int:
         """Write the window; returns the bytes that the folder has more of. Raises OSError."""
-        if self._pid != os.getpid() or self._written > _MOST_BYTES:
-            self._pid, self._written = os.getpid(), 0
-            self._name = process_name()
+        if not self._name or self._pid != os.getpid():
+            self._name, self._pid, self._written = process_name(), os.getpid(), 0
         data = traffic.dump(window)
         if not is_over:
             self._replace(data)
             return 0
         self._append(data)
         self._replace(b"")
+        if self._written > _MOST_BYTES:
+            self._name = ""
         return len(data)
 
     def _append(self, data: bytes) -> None:
         with open_private(self._path(SUFFIX), os.O_APPEND) as file:
             self._written += len(data)
             if file.write(data) != len(data):
-                self._written = _MOST_BYTES + 1  # half a line must stay the last of its file
+                self._name = ""  # half a line must stay the last of its file
                 raise OSError("the disk took a part of it only")
 
     def _replace(self, data: bytes) -> None:
