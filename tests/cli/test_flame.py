@@ -518,10 +518,12 @@ class TestPrograms:
         self, number: signal.Signals, tmp_path: Path, environment: dict[str, str]
     ) -> None:
         (tmp_path / "served.py").write_text(
-            "import signal, sys\n"
+            "import signal, sys, time\n"
             "def stop(number, frame):\n    print('stopped by', number)\n    sys.exit(3)\n"
             f"signal.signal({int(number)}, stop)\n"
-            "print('ready', flush=True)\nsignal.pause()\n"
+            "print('ready', flush=True)\n"
+            # Not pause(): a signal that came just before it would be answered after it.
+            "while True: time.sleep(0.1)\n"
         )
         command = [sys.executable, "-m", "reqprof", "flame", "-o", "out.svg", "-r", "served.py"]
         with subprocess.Popen(
@@ -529,7 +531,8 @@ class TestPrograms:
             start_new_session=True,
         ) as process:  # fmt: skip
             assert process.stdout is not None
-            deadline = threading.Timer(60, process.kill)
+            # All of the group: the program, which would go on alone, has our pipe.
+            deadline = threading.Timer(60, os.killpg, (process.pid, signal.SIGKILL))
             deadline.start()
             assert process.stdout.readline() == "ready\n"
             process.send_signal(number)
