@@ -526,6 +526,12 @@ class TestPrograms:
             "while True: time.sleep(0.1)\n"
         )
         command = [sys.executable, "-m", "reqprof", "flame", "-o", "out.svg", "-r", "served.py"]
+        # Where the tests run in the background, some signals are ignored, and by all they start.
+        take = (
+            "import os, signal, sys; signal.signal(int(sys.argv[1]), signal.SIG_DFL);"
+            " os.execv(sys.argv[2], sys.argv[2:])"
+        )
+        command = [sys.executable, "-c", take, str(int(number)), *command]
         with subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
             start_new_session=True,
