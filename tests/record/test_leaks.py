@@ -260,7 +260,7 @@ def test_asgi_requests(profiles: Profiles, app: Any, end: Any, sending: Any) -> 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         await app(send)
 
-    middleware = Asgi(asgi, profiles.folder, max_files=10)
+    middleware = Asgi(asgi, profiles.folder, max_files=10, timing=False)
     scope = {**HTTP, "type": "websocket"} if app is speaking else HTTP
 
     async def several(times: int) -> None:
@@ -283,7 +283,7 @@ def test_asgi_requests_in_loops_of_their_own(profiles: Profiles) -> None:
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
         await with_tasks(send)
 
-    middleware = Asgi(asgi, profiles.folder, max_files=10)
+    middleware = Asgi(asgi, profiles.folder, max_files=10, timing=False)
 
     def several(times: int) -> None:
         for _ in range(times):
@@ -295,7 +295,7 @@ def test_asgi_requests_in_loops_of_their_own(profiles: Profiles) -> None:
 def test_asgi_requests_that_never_begin(profiles: Profiles) -> None:
     async def asgi(scope: Any, receive: Any, send: Any) -> None: ...
 
-    middleware = Asgi(asgi, profiles.folder, max_files=10)
+    middleware = Asgi(asgi, profiles.folder, max_files=10, timing=False)
 
     async def several() -> None:
         for _ in range(TIMES):
@@ -313,7 +313,7 @@ def test_asgi_requests_that_are_dropped_while_suspended(profiles: Profiles) -> N
         finally:
             leaf()
 
-    middleware = Asgi(asgi, profiles.folder, max_files=10)
+    middleware = Asgi(asgi, profiles.folder, max_files=10, timing=False)
 
     def several(times: int) -> None:
         for _ in range(times):
@@ -428,7 +428,7 @@ def iterated_here_and_closed_there(body: Any) -> None:
     ],
 )
 def test_wsgi_requests(profiles: Profiles, app: Any, end: Any) -> None:
-    middleware = Wsgi(app, profiles.folder, max_files=10)
+    middleware = Wsgi(app, profiles.folder, max_files=10, timing=False)
 
     def several(times: int) -> None:
         for _ in range(times):

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import weakref
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from wsgiref.util import FileWrapper
 
@@ -22,7 +23,7 @@ import pytest
 from reqprof import asgi, wsgi
 from reqprof.record import route, times
 from reqprof.store import index, traffic_files
-from reqprof.store.traffic import WINDOW, Series, Tally
+from reqprof.store.traffic import SLOWEST, WINDOW, Series, Tally
 from tests.conftest import Profiles, calls, need_module
 
 if TYPE_CHECKING:
@@ -231,6 +232,19 @@ def test_nothing_of_a_request_is_kept_alive(profiles: Profiles) -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_many_requests_leave_behind_what_few_do(profiles: Profiles) -> None:
+    served = Wsgi(answer("200 OK"), profiles)
+    for _ in range(300):
+        served.get("/x")
+    served.flush()
+    kinds = Counter(type(each).__name__ for each in gc.get_objects())
+    assert kinds["_Timed"] == kinds["_TimedBody"] == kinds["_TimedSizedBody"] == 0
+    assert served.middleware._recorder is not None
+    waiting = served.middleware._recorder.waiting()
+    assert not waiting
+    assert len(only(profiles)[1].slowest) == SLOWEST
 
 
 def test_flasks_rule_is_the_route(profiles: Profiles) -> None:
