@@ -99,7 +99,7 @@ class TestGood:
         assert len(profiles.paths()) == 3
 
 
-GOOD = token()
+GOOD = token(86400)
 BAD = {
     "empty": "",
     "forged": tokens.make("another secret of some length", 600),
