@@ -76,7 +76,7 @@ class ProfilerMiddleware(start.Door):
             return
         recording = recorder.begin(_arrival, _header, scope)
         if recording is None:
-            await self._unprofiled(recorder.waiting(), scope, receive, send)
+            await self._unprofiled(recorder.upkeep.waiting(), scope, receive, send)
             return
         with Followed(recorder, recording):
             exchange = _Exchange(recording, scope, send)

@@ -76,7 +76,7 @@ class ProfilerMiddleware(start.Door):
             return self.app(environ, start_response)
         recording = recorder.begin(_arrival, _header, environ)
         if recording is None:
-            waiting = recorder.waiting()
+            waiting = recorder.upkeep.waiting()
             if waiting is None:
                 return self.app(environ, start_response)
             return self._timed(_Timed(waiting, environ, start_response), environ)

@@ -21,7 +21,7 @@ from wsgiref.util import FileWrapper
 import pytest
 
 from reqprof import asgi, wsgi
-from reqprof.record import route, times
+from reqprof.record import pulse, route, times
 from reqprof.store import index, traffic_files
 from reqprof.store.traffic import SLOWEST, WINDOW, Series, Tally
 from tests.conftest import Profiles, calls, need_module
@@ -487,7 +487,7 @@ def test_a_fault_in_one_costs_the_others_nothing(profiles: Profiles) -> None:
     served = Wsgi(answer("200 OK"), profiles)
     served.get("/before")
     assert served.middleware._recorder is not None
-    waiting = served.middleware._recorder.waiting()
+    waiting = served.middleware._recorder.upkeep.waiting()
     assert waiting is not None
     waiting.append("nonsense")
     served.get("/after")
@@ -671,7 +671,7 @@ def test_what_ends_faster_than_it_can_be_counted_is_told(
     profiles: Profiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(times, "MOST_WAITING", 3)
-    monkeypatch.setattr(times, "FOLD_SECONDS", 60.0)
+    monkeypatch.setattr(pulse, "SECONDS", 60.0)
     served = Wsgi(answer("200 OK"), profiles)
     for _ in range(10):
         served.get()

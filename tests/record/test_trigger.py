@@ -282,7 +282,7 @@ class TestSecrecy:
         found = counts(served)
         assert (found["stored"], found["trigger_refused"]) == (2, 4)
         files = [path for path in profiles.folder.rglob("*") if path.is_file()]
-        assert len(files) == 4  # two profiles, an index and a tally
+        assert len(files) == 5  # two profiles, an index, a tally and a status
         mac = good.rpartition(".")[2]
         for path in files:
             data = path.read_bytes()

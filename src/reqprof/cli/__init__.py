@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "Show one request: its facts, then its functions as pstats prints them.",
     "merge": "Add many profiles up into one picture, table or profile.",
     "token": "Print a token with which a request asks for its own profile.",
+    "status": "Show what each process that writes to a folder does, and what goes wrong.",
     "flame": "Draw one profile, or a program's run, with the options of flameprof.",
 }
 """Each subcommand with the first line of its module's docstring, so that help loads no module."""

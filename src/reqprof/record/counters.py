@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 import weakref
 from contextlib import suppress
 
+from reqprof.store.facts import MAX_TEXT
 from reqprof.store.native import after_fork, original
+from reqprof.store.status import Trouble
 
 logger = logging.getLogger("reqprof")
 
@@ -30,6 +33,7 @@ class Counters:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
         self._told: set[str] = set()
+        self.last_trouble: Trouble | None = None
         # Reentrant, as a collected coroutine may count in the middle of a count.
         self._lock = original("_thread", "RLock")()
         _alive.add(self)
@@ -42,6 +46,7 @@ class Counters:
     def trouble(self, name: str, why: object) -> None:
         """Count ``name``, and say ``why`` in the log the first time."""
         self.add(name)
+        self.last_trouble = Trouble(counter=name, why=str(why)[:MAX_TEXT], at=time.time())
         self.say(name, why)
 
     def say(self, name: str, why: object) -> None:

@@ -22,15 +22,14 @@ from reqprof.record.keeping import File
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.rules import Choice, Sampling
-from reqprof.record.times import Profiled, Times
 from reqprof.record.trigger import COOKIES, HEADER, Trigger
+from reqprof.record.upkeep import Upkeep
 from reqprof.store.background import BACKGROUND
 from reqprof.store.index import HOST
 from reqprof.store.native import after_fork
 from reqprof.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Callable
 
     from reqprof.model import Stats
@@ -89,8 +88,8 @@ class Recorder:
         self._idle = self._sampling.rate == 0.0 and self._trigger is None
         self._keeping = settings.keeping(self._keep_failed)
         self._writer = Writer(settings.out_dir, settings.caps(), template)
+        self.upkeep = Upkeep(self, self._writer)
         self._finished = finished
-        self._times = self._new_times() if settings.timing else None
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
         self._looking = False
@@ -105,14 +104,20 @@ class Recorder:
             self._writer.prepare()
         _recorders.add(self)
 
-    def _new_times(self) -> Times:
-        return Times(
-            self.settings.out_dir,
-            self.counters,
-            prepare=self._writer.prepare,
-            grew=self._writer.grew,
-            keeps_path=self.settings.store_path,
-        )
+    @property
+    def engine_name(self) -> str:
+        """What records, or nothing before the first request that was to be recorded."""
+        return "" if self._engine is None else self._engine.name
+
+    @property
+    def rate(self) -> float | None:
+        """Of the requests so many are profiled; None where a callable chooses."""
+        return self._sampling.rate
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are being profiled."""
+        return len(self._in_flight)
 
     def hook(self, wrap: Callable[[], None]) -> None:
         """Have ``wrap`` see to it that what requests start elsewhere can be followed."""
@@ -133,26 +138,6 @@ class Recorder:
             return None
         return self._guard(self._begin, arrival, header, raw)
 
-    def waiting(self) -> deque[Any] | None:
-        """Where a request that runs unprofiled is noted at its end; None where it is not timed."""
-        times = self._times
-        if times is None or choose.active() is not None:
-            return None  # within a request that is profiled, nothing of ours is to be seen
-        if not times.works:
-            self._start_times()
-        return times.waiting
-
-    def _start_times(self) -> None:
-        """Have what ends tallied, where a thread of our own can do that."""
-        times = self._times
-        if times is not None and not times.works:
-            try:
-                choose.refuse_eventlet()
-                times.start()
-            except Unavailable as reason:
-                self._times = None
-                self.counters.say("untimed", f"requests are not timed: {reason}")
-
     def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
         self._in_flight.discard(recording)
@@ -165,7 +150,7 @@ class Recorder:
 
     def outlived(self, recording: Recording) -> None:
         """A recording has ended that was stored before, as it was then."""
-        self._note_profiled(self._bare(recording), is_stored=True)
+        self.upkeep.profiled(self._bare(recording), is_stored=True)
 
     def fault(self, counter: str, error: BaseException) -> None:
         """Count a fault of our own; with ``strict`` raise it."""
@@ -277,7 +262,7 @@ class Recorder:
             recording.session.close()
             raise
         self.counters.add("profiled")
-        self._start_times()
+        self.upkeep.begin()
         spans.mark(recording)
         if not self._looking:
             self._looking = BACKGROUND.later(self._pause(), self._look)
@@ -370,11 +355,7 @@ class Recorder:
     ) -> None:
         """Count a recording that has ended, unless it runs on."""
         if not recording.partial:
-            self._note_profiled(request or self._bare(recording), is_stored=is_stored)
-
-    def _note_profiled(self, request: Request, *, is_stored: bool) -> None:
-        if self._times is not None:
-            self._times.waiting.append(Profiled(request, is_stored))
+            self.upkeep.profiled(request or self._bare(recording), is_stored=is_stored)
 
     def _bare(self, recording: Recording) -> Request:
         """What is known without the stats."""
@@ -436,8 +417,7 @@ def _after_fork() -> None:
         for recording in list(recorder._in_flight):
             recording.disown()
         recorder._in_flight.clear()
-        if recorder._times is not None:
-            recorder._times.reset()
+        recorder.upkeep.reset()
         recorder._looking = False
         recorder._keeping.renew()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-import weakref
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from reqprof.record.counters import Counters
 
-FOLD_SECONDS: Final = 1.0
 SAVE_SECONDS: Final = 5.0
 
 MOST_WAITING: Final = 100_000
@@ -48,10 +46,11 @@ class Profiled(NamedTuple):
 
 
 class Times:
-    """The tallies of this process; begins to work with its first request.
+    """The tallies of this process.
 
     ``waiting`` takes requests that have ended, from any thread; all else is for the background
-    thread alone. ``prepare`` makes the folder, ``grew`` is told how many bytes it has more of.
+    thread alone. ``count`` is how many were tallied. ``prepare`` makes the folder, ``grew`` is told
+    how many bytes it has more of.
     """
 
     def __init__(
@@ -74,15 +73,10 @@ class Times:
     def reset(self) -> None:
         """Forget everything: what was noted before a fork is the parent's to tell."""
         self.waiting: deque[Any] = deque(maxlen=MOST_WAITING)
-        self.works = False
         self._window: Window | None = None
         self._changed = False
         self._saved = time.monotonic()
-
-    def start(self) -> None:
-        """Tally what ends from now on, for as long as this is kept alive."""
-        self.works = True  # at once, so that two that come together start it once
-        self.works = BACKGROUND.later(FOLD_SECONDS, partial(_turn, weakref.ref(self)))
+        self.count = 0
 
     def save(self) -> None:
         """Tally what waits, and write the open window."""
@@ -94,7 +88,6 @@ class Times:
 
     def turn(self) -> None:
         """What is to be done each second."""
-        self.start()  # the next one, whatever comes
         self._fold()
         if time.monotonic() - self._saved >= SAVE_SECONDS:
             self.save()
@@ -158,6 +151,7 @@ class Times:
     def _tally(self, series: Series) -> Tally:
         window = self._open_window()
         self._changed = True
+        self.count += 1
         if series not in window.tallies and len(window.tallies) >= MOST_SERIES:
             series = Series(series.kind, "", OTHER, guessed=False, outcome=series.outcome)
         return window.tallies.setdefault(series, Tally())
@@ -182,11 +176,6 @@ class Times:
             self._counters.trouble("unsaved_times", f"{self._folder} takes no tallies: {error}")
         except Exception as error:
             self._counters.trouble("failed_times", f"a fault in reqprof: {told(error)}")
-
-
-def _turn(times: weakref.ref[Times]) -> None:
-    if (alive := times()) is not None:
-        alive.turn()
 
 
 def _code(status: object) -> int | None:

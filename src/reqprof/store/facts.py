@@ -19,6 +19,10 @@ MAX_TEXT: Final = 1 << 16
 """Characters in one value, far above any URL that a server takes."""
 
 
+MAX_MOMENT: Final = 253402300799.0
+"""The last second of the year 9999, since 1970."""
+
+
 def to_facts(request: Request) -> dict[str, object]:
     """The facts as JSON holds them: a field that has its default value is left out."""
     return {
@@ -140,7 +144,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "guessed": _flag,
     "status": _optional(_count(9999)),
     "exception": _optional(_text),
-    "start": _number(253402300799),  # the last second of the year 9999
+    "start": _number(MAX_MOMENT),
     "duration": _SECONDS,
     "first_byte": _SECONDS_OR_NONE,
     "total": _SECONDS,

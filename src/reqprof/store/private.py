@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,20 @@ def open_private(path: str | bytes, flags: int) -> FileIO:
     file = FileIO(os.open(path, flags, 0o600), "wb")
     _set_mode(file.fileno(), 0o600)
     return file
+
+
+def replace_private(path: str, data: bytes) -> None:
+    """Put ``data`` in the place of what was there, whole or not at all. Raises OSError."""
+    temporary = f"{path}-{secrets.token_hex(4)}"
+    try:
+        with open_private(temporary, os.O_EXCL) as file:
+            if file.write(data) != len(data):
+                raise OSError("the disk took a part of it only")
+        os.replace(temporary, path)  # noqa: PTH105  Python 3.12 keeps the parts of paths
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
 
 
 def _set_mode(what: Path | int, mode: int) -> None:

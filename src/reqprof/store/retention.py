@@ -26,7 +26,7 @@ MIN_FREE = 0.05
 
 _TEMPORARY = re.compile(re.escape(TEMPORARY) + r"[0-9a-f]{12}-[0-9]+-[0-9]+")
 _INDEX_FILE = re.compile(
-    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{8}\.(jsonl|times|open\.times(-[0-9a-f]{8})?)"
+    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{8}\.(jsonl|times|(open\.times|status)(-[0-9a-f]{8})?)"
 )
 _STALE_SECONDS = 3600.0
 _SLACK = 20  # pruning stops a twentieth below the cap, so that not every write prunes

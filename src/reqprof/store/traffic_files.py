@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from typing import TYPE_CHECKING, Final
 
 from reqprof.errors import BadProfile, NotFound
 from reqprof.store import traffic
 from reqprof.store.index import FOLDER, process_name
-from reqprof.store.private import open_private
+from reqprof.store.private import open_private, replace_private
 from reqprof.store.traffic import Tally
 
 if TYPE_CHECKING:
@@ -68,16 +67,7 @@ class TrafficFiles:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108  Python 3.12 keeps the parts of paths
             return
-        temporary = f"{path}-{secrets.token_hex(4)}"
-        try:
-            with open_private(temporary, os.O_EXCL) as file:
-                if file.write(data) != len(data):
-                    raise OSError("the disk took a part of it only")
-            os.replace(temporary, path)  # noqa: PTH105
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
+        replace_private(path, data)
 
     def _path(self, suffix: str) -> str:
         return os.path.join(self._folder, self._name + suffix)  # noqa: PTH118

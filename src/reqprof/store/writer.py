@@ -47,6 +47,7 @@ class Writer:
     ) -> None:
         self.folder = folder
         self.last_name = ""  # in the folder, of the profile stored last
+        self.stored_bytes = 0  # since the beginning, by this process or those it was forked from
         self._home = os.path.join(folder, "")  # noqa: PTH118
         self._retention = Retention(folder, caps)
         self._template = template
@@ -83,6 +84,7 @@ class Writer:
         name = self.last_name = self._place(data, request, environ)
         line = index.line(name, len(data), request)
         self._append(line)
+        self.stored_bytes += len(data)
         gone = self._retention.wrote(len(data) + len(line))
         if gone:
             # So that the index shrinks with the profiles, however few may stay.
