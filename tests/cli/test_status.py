@@ -106,7 +106,12 @@ def test_what_is_not_printable_is_escaped(reqprof: Reqprof, folder: Path) -> Non
 def test_watching_shows_it_anew_until_it_is_ended(folder: Path) -> None:
     say(folder)
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "reqprof", "status", str(folder), "--watch"]
+    # A child of a background shell would ignore what Ctrl-C sends.
+    program = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " runpy.run_module('reqprof', run_name='__main__', alter_sys=True)"
+    )
+    command = [sys.executable, "-c", program, "status", str(folder), "--watch"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as process:
         assert process.stdout is not None
         heads = 0
