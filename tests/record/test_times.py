@@ -242,7 +242,7 @@ def test_many_requests_leave_behind_what_few_do(profiles: Profiles) -> None:
     kinds = Counter(type(each).__name__ for each in gc.get_objects())
     assert kinds["_Timed"] == kinds["_TimedBody"] == kinds["_TimedSizedBody"] == 0
     assert served.middleware._recorder is not None
-    waiting = served.middleware._recorder.waiting()
+    waiting = served.middleware._recorder.upkeep.waiting()
     assert not waiting
     assert len(only(profiles)[1].slowest) == SLOWEST
 
