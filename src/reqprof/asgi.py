@@ -10,8 +10,8 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import announce, route, spans, start
+from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
-from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.steps import Steps
 from reqprof.record.tasks import Followed
 from reqprof.record.timed import Timed

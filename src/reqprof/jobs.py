@@ -15,10 +15,11 @@ from inspect import (
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from reqprof.record import start
+from reqprof.record.admission import Arrival
 from reqprof.record.engines.choose import active, aside
 from reqprof.record.engines.clock import unseen
 from reqprof.record.options import Settings, folder
-from reqprof.record.recorder import Arrival, Recorder
+from reqprof.record.recorder import Recorder
 from reqprof.record.rules import is_async
 from reqprof.record.steps import Steps
 

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import announce, route, spans, start
+from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.printing import Printer
-from reqprof.record.recorder import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.timed import Timed
 from reqprof.store import naming
 

@@ -500,7 +500,9 @@ class TestSample:
     ) -> None:
         served = service(work, profiles.folder, sample=0.25)
         throws = itertools.cycle([0.1, 0.3, 0.9, 0.2])
-        monkeypatch.setattr(served.middleware._recorder._sampling, "_chance", lambda: next(throws))
+        monkeypatch.setattr(
+            served.middleware._recorder._admission._sampling, "_chance", lambda: next(throws)
+        )
         assert [served.get() for _ in range(8)] == [b"ok"] * 8
         assert counts(served) == {"profiled": 4, "stored": 4}
         assert [read.request.weight for read in profiles.read() if read.request] == [4.0] * 4
@@ -704,7 +706,7 @@ class TestFaultyEngine:
         self, service: Service, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         served = service(work, profiles.folder)
-        monkeypatch.setattr(served.middleware._recorder._writer, "write", self.fail)
+        monkeypatch.setattr(served.middleware._recorder._delivery._writer, "write", self.fail)
         assert served.get() == b"ok"
         assert counts(served) == {"profiled": 1, "failed_write": 1}
 

@@ -197,7 +197,7 @@ class TestTraceId:
         self, service: Service, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         served = service(work, profiles.folder, sample=0.5)
-        sampling = served.middleware._recorder._sampling
+        sampling = served.middleware._recorder._admission._sampling
         monkeypatch.setattr(sampling, "_chance", lambda: 0.9)
         for trace in (TRACE, TRACE[:18] + "f" * 14, "not a trace", "0" * 32):
             value = f"00-{trace}-b7ad6b7169203331-01"

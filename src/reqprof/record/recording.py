@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Request, Timeline
     from reqprof.record.company import Company
-    from reqprof.record.engines import Session
+    from reqprof.record.engines import Engine, Session
     from reqprof.record.notes import Frames
 
 
@@ -33,6 +33,7 @@ class Recording:
     """
 
     session: Session = ENDED
+    engine: Engine  # what the session is of
     ended = False
     announces = False  # its response tells its id: see announce.py
     marked = False  # a span tells its id: see spans.py

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import FrameType
 
-    from reqprof.record.recorder import Finished
+    from reqprof.record.delivery import Finished
     from reqprof.store.naming import NameMaker
 
 logger = logging.getLogger("reqprof")

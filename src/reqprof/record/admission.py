@@ -1,0 +1,112 @@
+"""Which requests are profiled, decided when they come, and the facts that they begin with."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from reqprof.model import MAX_METHOD, MAX_PATH, Request
+from reqprof.record.rules import Choice, Sampling
+from reqprof.record.trigger import COOKIES, HEADER, Trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqprof.record.counters import Counters
+    from reqprof.record.options import Settings
+
+A = TypeVar("A")
+
+TRACEPARENT = "traceparent"
+HEADERS = (TRACEPARENT, HEADER, COOKIES)
+"""What a door is asked for: names of headers, in lower case."""
+
+# https://www.w3.org/TR/trace-context/: later versions than 00 may add fields, ff is none.
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a door knows of a request when it comes in."""
+
+    kind: str
+    method: str
+    path: str
+    traceparent: str | None
+
+
+class Admission:
+    """The rules before the request, of one middleware."""
+
+    def __init__(self, settings: Settings, counters: Counters) -> None:
+        self._counters = counters
+        self._sampling = Sampling(settings.sample)
+        self._choice = Choice(settings.include, settings.exclude)
+        self._trigger = None if settings.trigger is None else Trigger(settings.trigger)
+        self.idle = self._sampling.rate == 0.0 and self._trigger is None
+
+    @property
+    def rate(self) -> float | None:
+        """Of the requests so many are profiled; None where a callable chooses."""
+        return self._sampling.rate
+
+    def admit(
+        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+    ) -> Request | None:
+        """The facts of a request that is to be profiled, or ``None``.
+
+        ``arrival(raw)`` is called for those requests alone whose facts are needed. ``header(raw,
+        name)`` is the value of one of the :data:`HEADERS`, where the request has it.
+        """
+        if self._trigger is not None:
+            valid = self._trigger.asks(partial(header, raw), lambda: arrival(raw).path)
+            if valid:
+                return facts(arrival(raw), chosen="trigger")
+            if valid is False:
+                self._counters.add("trigger_refused")
+        # A callable is given the facts that are stored if it says yes; a rate needs none.
+        if self._sampling.rate is None:
+            request = facts(arrival(raw))
+            if not self._let_through(request):
+                return None
+            weight = self._sampling.weight(request.trace_id, request)
+            return None if weight is None else replace(request, weight=weight)
+        weight = self._sampling.weight(_trace_id(header(raw, TRACEPARENT)))
+        if weight is None:
+            return None
+        request = facts(arrival(raw), weight=weight)
+        return request if self._let_through(request) else None
+
+    def _let_through(self, request: Request) -> bool:
+        may = self._choice.takes(request)
+        if not may:
+            self._counters.add("skipped_rules")
+        return may
+
+
+def facts(came: Arrival, **chosen: Any) -> Request:
+    """What is known of a request when it begins."""
+    return Request(
+        id=secrets.token_hex(6),
+        kind=came.kind,
+        method=came.method[:MAX_METHOD],
+        path=came.path[:MAX_PATH],
+        start=time.time(),
+        trace_id=_trace_id(came.traceparent),
+        **chosen,
+    )
+
+
+def _trace_id(traceparent: str | None) -> str | None:
+    if traceparent is None:  # most requests have none
+        return None
+    found = _TRACEPARENT.fullmatch(traceparent)
+    if found is None or (found[1] == "00" and found[3]):
+        return None
+    return found[2]

@@ -1,0 +1,177 @@
+"""A recording that has ended, on its way to the disk and to whoever wants to be told."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from reqprof.record.counters import told
+from reqprof.record.keeping import File
+from reqprof.record.options import MAX_QUEUE
+from reqprof.store.background import BACKGROUND
+from reqprof.store.index import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reqprof.model import Request, Stats
+    from reqprof.record.counters import Counters
+    from reqprof.record.engines import Session
+    from reqprof.record.keeping import Verdict
+    from reqprof.record.options import Settings
+    from reqprof.record.recording import Recording
+    from reqprof.record.upkeep import Upkeep
+    from reqprof.store.writer import Writer
+
+    Finished = Callable[[Stats, Request], None]
+
+_PYTHON = platform.python_version()
+
+
+class Delivery:
+    """Of one middleware. ``finished`` is what else is to be done with each profile.
+
+    From :meth:`queue` on, everything happens on the background thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        counters: Counters,
+        writer: Writer,
+        upkeep: Upkeep,
+        finished: Finished | None,
+    ) -> None:
+        self._settings = settings
+        self._counters = counters
+        self._writer = writer
+        self._upkeep = upkeep
+        self._finished = finished
+        self._keeping = settings.keeping(self._keep_failed)
+
+    def queue(self, recording: Recording, session: Session) -> None:
+        """Take a recording that has ended. From any thread."""
+        if not BACKGROUND.submit(partial(self._finish, recording, session), MAX_QUEUE):
+            waiting = f"{BACKGROUND.backlog} profiles wait to be written already"
+            full = BACKGROUND.backlog >= MAX_QUEUE
+            self._counters.trouble("dropped", waiting if full else "no thread can be started")
+            self._tally(recording, None)
+            _forget(recording, session)
+
+    def outlived(self, recording: Recording) -> None:
+        """A recording has ended that was stored before, as it was then."""
+        self._upkeep.profiled(self._bare(recording), is_stored=True)
+
+    def renew(self) -> None:
+        """In a forked child: the slowest of its parent are not its own."""
+        self._keeping.renew()
+
+    def _finish(self, recording: Recording, session: Session) -> None:
+        try:
+            self._store(recording, session)
+        finally:
+            _forget(recording, session)
+
+    def _store(self, recording: Recording, session: Session) -> None:
+        """The stats, the file, and what else is to be done."""
+        try:
+            if session.fault is not None:
+                raise session.fault
+            ended = replace(recording.request, **recording.seen(store_path=True))
+            verdict = self._keeping.verdict(ended)
+            if verdict is None:
+                self._counters.add("not_kept")
+                self._tally(recording, None)
+                return
+            stats = session.finish()
+            if not stats and not recording.partial:  # where it is stuck is worth a file
+                self._counters.add("empty")
+                self._tally(recording, None)
+                return
+            request = self._described(recording, session, stats, verdict)
+            timeline, tree = recording.timeline(), session.calltree()
+        except Exception as error:
+            self._counters.trouble("failed_stats", f"a fault in reqprof: {told(error)}")
+            self._tally(recording, None)
+            return
+        if request.interrupted:
+            self._counters.add("interrupted")
+        is_stored = False
+        try:
+            gone = self._writer.write(stats, request, recording.environ, timeline, tree)
+            self._counters.add("pruned", gone)
+            self._counters.add("stored")
+            is_stored = True
+            self._displace(ended, request)
+            self._tell(request)
+        except OSError as error:
+            folder = self._settings.out_dir
+            self._counters.trouble("unwritten", f"{folder} takes no profile: {error}")
+        except BaseException as error:  # a filename_format may even try to exit
+            self._counters.trouble("failed_write", f"a fault in reqprof: {told(error)}")
+        self._tally(recording, request, is_stored=is_stored)
+        if self._finished is not None:
+            try:
+                self._finished(stats, request)
+            except BaseException as error:
+                self._counters.trouble("failed_print", f"stream= took no report: {told(error)}")
+
+    def _tell(self, request: Request) -> None:
+        """What the user wants done with each profile, now that it is stored."""
+        if self._settings.on_profile is None:
+            return
+        try:
+            self._settings.on_profile(request, self._settings.out_dir / self._writer.last_name)
+        except BaseException as error:  # it must not end the thread that all profiles need
+            self._counters.trouble("failed_on_profile", f"on_profile= raised {told(error)}")
+
+    def _displace(self, ended: Request, request: Request) -> None:
+        """Delete the profile that the one just stored has pushed out of its route's slowest."""
+        gone = self._keeping.stored(ended, request.kept, File(self._writer.last_name, request.id))
+        if gone is not None:
+            self._counters.add("displaced", self._writer.remove(*gone))
+
+    def _keep_failed(self, error: BaseException) -> None:
+        why = f"keep= raised, the other rules decide: {told(error)}"
+        self._counters.trouble("failed_keep", why)
+
+    def _tally(
+        self, recording: Recording, request: Request | None, *, is_stored: bool = False
+    ) -> None:
+        """Count a recording that has ended, unless it runs on."""
+        if not recording.partial:
+            self._upkeep.profiled(request or self._bare(recording), is_stored=is_stored)
+
+    def _bare(self, recording: Recording) -> Request:
+        """What is known without the stats."""
+        seen = recording.seen(self._settings.store_path)
+        return replace(recording.request, **seen, pid=os.getpid(), host=HOST)
+
+    def _described(
+        self, recording: Recording, session: Session, stats: Stats, verdict: Verdict
+    ) -> Request:
+        engine = recording.engine
+        return replace(
+            self._bare(recording),
+            kept=verdict.kept,
+            weight=verdict.weight,
+            cpu=session.cpu(),
+            cost=session.cost(stats),
+            calls=sum(row[1] for row in stats.values()),
+            beyond=session.beyond(),
+            neighbours=recording.neighbours,
+            thread=recording.thread,
+            python=_PYTHON,
+            engine=engine.name,
+            builtins=engine.builtins,
+            clock=engine.clock,
+            interrupted=session.interrupted(),
+        )
+
+
+def _forget(recording: Recording, session: Session) -> None:
+    recording.forget()
+    session.drop()
