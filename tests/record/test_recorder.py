@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof import asgi, wsgi
-from reqprof.record import recorder
+from reqprof.record import delivery, recorder
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose, lsprof, proof, session
 from reqprof.store.background import BACKGROUND
 from tests.conftest import Profiles, calls, need_engine, need_module
@@ -261,6 +261,7 @@ class TestQueue:
         caplog: pytest.LogCaptureFixture,
     ) -> None:
         monkeypatch.setattr(recorder, "MAX_QUEUE", 2)
+        monkeypatch.setattr(delivery, "MAX_QUEUE", 2)
         served = service(work, profiles.folder)
         ends = [served.open() for _ in range(5)]
         assert [end() for end in ends] == [b"ok"] * 5
