@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from reqprof.record import announce, route, spans, start
 from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
+from reqprof.record.sight import TaskSight
 from reqprof.record.steps import Steps
-from reqprof.record.tasks import Followed
+from reqprof.record.tasks import Followed, hook
 from reqprof.record.timed import Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from reqprof.record.options import Options
+    from reqprof.record.recorder import Recorder
     from reqprof.record.recording import Recording
     from reqprof.record.timed import Template
 
@@ -76,7 +78,7 @@ class ProfilerMiddleware(start.Door):
             return
         recording = recorder.begin(_arrival, _header, scope)
         if recording is None:
-            await self._unprofiled(recorder.upkeep.waiting(), scope, receive, send)
+            await self._unprofiled(recorder, scope, receive, send)
             return
         with Followed(recorder, recording):
             exchange = _Exchange(recording, scope, send)
@@ -85,15 +87,23 @@ class ProfilerMiddleware(start.Door):
             await recording.steps
 
     async def _unprofiled(
-        self, waiting: deque[Any] | None, scope: Scope, receive: Receive, send: Send
+        self, recorder: Recorder, scope: Scope, receive: Receive, send: Send
     ) -> None:
+        waiting = recorder.upkeep.waiting()
         if waiting is None:
             await self.app(scope, receive, send)
             return
         timed = _Timed(waiting, scope, send)
         error: BaseException | None = None
         try:
-            await self.app(scope, receive, timed.send)
+            if recorder.watch is None or scope["type"] == "websocket":
+                await self.app(scope, receive, timed.send)
+            else:
+                if recorder.settings.follow:
+                    recorder.hook(hook)
+                coroutine = self._call(scope, receive, timed.send)
+                with TaskSight(timed, recorder.watch, coroutine):
+                    await coroutine
         except BaseException as raised:
             error = raised
             raise
@@ -172,9 +182,9 @@ class _Timed(Timed):
         self._waiting = waiting
         self._scope = scope
         self._send = send
-        self._match = self.status = self.exception = None
+        self._match = self.status = self.exception = self.sight = None
         self._last = 0.0
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
 
     def send(self, message: Message) -> Awaitable[None]:
         try:
@@ -204,6 +214,9 @@ class _Timed(Timed):
         except Exception:  # an object of the app's that only looks like a route
             template = None
         return (*_names(self._scope), template)
+
+    def arrival(self) -> Arrival:
+        return _arrival(self._scope)
 
 
 _BEGINS = {"http.response.start": 0, "websocket.http.response.start": 0, "websocket.accept": 101}

@@ -22,13 +22,18 @@ Entry = tuple[int, int, float, float, dict[Function, Edge]]
 Stats = dict[Function, Entry]
 """A pstats table, as ``pstats.Stats(...).stats`` holds it."""
 
-KEPT: Final = ("all", "baseline", "error", "slow", "worst", "keep", "trigger")
+KEPT: Final = ("all", "baseline", "error", "slow", "worst", "keep", "trigger", "watch")
 """What a profile can have been kept for.
 
 There was no rule; it is of the uniform share that fair averages are made from; it failed, was
-slow, was among the slowest of its route, or the app's own rule said so; it was asked for.
+slow, was among the slowest of its route, or the app's own rule said so; it was asked for; it was
+watched, as it took long.
 """
 
+
+ENGINES: Final = ("exact", "cprofile", "watch")
+"""What can have measured a profile. The first two trace each call; the watch samples, see
+:mod:`reqprof.record.watch`."""
 
 MAX_PATH = 2048
 """Characters of a path that are kept; what is longer was not typed by a person."""
@@ -74,10 +79,11 @@ class Request:
     host: str = ""
     thread: str = ""
     python: str = ""
-    engine: str = "cprofile"  # nothing where it was timed and not profiled
+    engine: str = "cprofile"  # or exact; watch: sampled from outside; nothing: timed alone
     builtins: bool = True  # C functions are recorded
     clock: str = "wall"  # or cpu
-    chosen: str = "sample"  # by the rate or callable, or trigger: a valid token asked for it
+    # By the rate or callable; trigger: a valid token asked for it; watch: it took long.
+    chosen: str = "sample"
     kept: str = "all"  # one of KEPT: what the profile was kept for
     # One over the sampling rate it was chosen with; of the baseline also over that share. What was
     # kept or chosen for a reason of its own stands for itself: 1.
@@ -86,6 +92,11 @@ class Request:
     partial: bool = False  # it outlived max_duration: the profile holds what was before
     trace_id: str | None = None  # W3C traceparent
     labels: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether each of its calls was recorded, which takes its time."""
+        return self.engine not in ("", "watch")
 
     @property
     def ran(self) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from reqprof.record import announce, route, spans, start
 from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.printing import Printer
+from reqprof.record.sight import ThreadSight, begins_at
 from reqprof.record.timed import Timed
 from reqprof.store import naming
 
@@ -79,7 +80,10 @@ class ProfilerMiddleware(start.Door):
             waiting = recorder.upkeep.waiting()
             if waiting is None:
                 return self.app(environ, start_response)
-            return self._timed(_Timed(waiting, environ, start_response), environ)
+            timed = _Timed(waiting, environ, start_response)
+            if recorder.watch is not None:
+                ThreadSight(timed, recorder.watch)
+            return self._timed(timed, environ)
         if self._keep_environ:
             recording.environ = environ
         session, stretch = recording.session, None
@@ -278,9 +282,9 @@ class _Timed(Timed):
         self._waiting = waiting
         self._environ = environ
         self._start_response = start_response
-        self._match = self.status = self.exception = None
+        self._match = self.status = self.exception = self.sight = None
         self._last = 0.0
-        self._began = time.perf_counter()
+        self.began = time.perf_counter()
 
     def start_response(self, status: str, *rest: Any, **named: Any) -> Write:
         self.status = status
@@ -299,10 +303,14 @@ class _Timed(Timed):
 
     def known(self) -> tuple[str, str, str, Template]:
         try:
-            template = route.from_match(self._match, self._environ.get("SCRIPT_NAME", ""))
+            match = self._match or route.flask_match(self._environ)  # it runs, or has just begun
+            template = route.from_match(match, self._environ.get("SCRIPT_NAME", ""))
         except Exception:  # an object of the app's that only looks like a route
             template = None
         return (*_names(self._environ), template)
+
+    def arrival(self) -> Arrival:
+        return _arrival(self._environ)
 
 
 class _TimedBody:
@@ -344,6 +352,7 @@ class _TimedSizedBody(_TimedBody):
 
 
 route.end_at(ProfilerMiddleware.__call__.__code__, ProfilerMiddleware._timed.__code__)
+begins_at(ProfilerMiddleware._timed.__code__)
 
 # A profile shows calls of C functions; it does not see those made through a partial object.
 _iterate: Callable[[Iterable[bytes]], Iterator[bytes]] = partial(iter)

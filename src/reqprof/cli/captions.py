@@ -27,6 +27,7 @@ _GROUPS = {
     "worst": "of the slowest of their route",
     "keep": "by the app's own rule",
     "trigger": "asked for",
+    "watch": "that took long, watched",
 }
 
 
@@ -127,7 +128,7 @@ def short(request: Request) -> str:
 def engine(request: Request) -> str:
     """What measured the request."""
     python = f", Python {request.python}" if request.python else ""
-    calls = "" if request.builtins else " without C calls"
+    calls = " without C calls" if request.is_traced and not request.builtins else ""
     return f"{request.engine}{calls}{python}"
 
 

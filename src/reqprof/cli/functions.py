@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reqprof.cli import listing, table
 from reqprof.cli.listing import Column, Row
+from reqprof.cli.talk import plural
 from reqprof.errors import NotFound
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ class Choice:
         return functions[: self.limit or None]
 
 
-def lines(stats: Stats, choice: Choice, screen: Screen) -> Iterator[str]:
-    """The tables that ``choice`` asks for, line by line."""
+def lines(
+    stats: Stats, choice: Choice, screen: Screen, samples: int | None = None
+) -> Iterator[str]:
+    """The tables that ``choice`` asks for, line by line; of so many ``samples``, if any."""
     name = namer(choice)
     digits = _digits(stats)
-    yield _totals(stats, digits)
+    yield _totals(stats, digits) if samples is None else _sampled(stats, digits, samples)
     if choice.callers is None and choice.callees is None:
         yield from _main(stats, choice, screen, name, digits)
     for arrow, pattern, edges in _sides(stats, choice):
@@ -135,6 +138,14 @@ def _totals(stats: Stats, digits: int) -> str:
     seconds = sum(entry[2] for entry in stats.values())
     some = f" ({primitive} primitive calls)" if primitive != calls else ""
     return f"{calls} function calls{some} in {seconds:.{digits}f} seconds"
+
+
+def _sampled(stats: Stats, digits: int, samples: int) -> str:
+    seconds = sum(entry[2] for entry in stats.values())
+    return (
+        f"{plural(samples, 'sample')}, which stand for {seconds:.{digits}f} seconds;"
+        " ncalls are those in which a function was open"
+    )
 
 
 def _caption(choice: Choice, functions: Sequence[Function], what: str) -> str:

@@ -51,6 +51,10 @@ class Reason(Enum):
         "interrupted profile, whose counts are short",
         "interrupted profiles, whose counts are short",
     )
+    WATCHED = (
+        "watched request, whose samples are no calls; --engine watch takes it",
+        "watched requests, whose samples are no calls; --engine watch takes them",
+    )
     GONE = ("profile that was deleted meanwhile", "profiles that were deleted meanwhile")
 
 
@@ -178,7 +182,18 @@ def narrow(
         else:
             seen.add(request.id)
             kept.append(one)
-    return kept
+    return _alike(kept, remarks)
+
+
+def _alike(stored: list[Stored], remarks: Remarks) -> list[Stored]:
+    """Without those that were sampled, where others were traced: their counts do not add up."""
+    sampled = {id(one) for one in stored if one.request and not one.request.is_traced}
+    if not 0 < len(sampled) < len(stored):
+        return stored
+    for one in stored:
+        if id(one) in sampled:
+            remarks.leave_out(one.path, Reason.WATCHED)
+    return [one for one in stored if id(one) not in sampled]
 
 
 def none_left(names: Sequence[str], wanted: Wanted, found: int, remarks: Remarks) -> ReqprofError:

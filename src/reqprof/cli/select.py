@@ -19,7 +19,7 @@ from reqprof.cli.params import (
     parsed,
 )
 from reqprof.durations import parse_duration
-from reqprof.model import KEPT
+from reqprof.model import ENGINES, KEPT
 from reqprof.store.traffic import RAISED
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Wanted:
     until: float | None = None
     kinds: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -59,6 +60,7 @@ class Wanted:
             and (self.until is None or request.start <= self.until)
             and (not self.kinds or request.kind in self.kinds)
             and (not self.kept or request.kept in self.kept)
+            and (not self.engines or request.engine in self.engines)
             and all(request.labels.get(key) == value for key, value in self.labels)
         )
 
@@ -69,7 +71,7 @@ class Wanted:
             status == ERROR or (status.low % 100, status.high % 100) == (0, 99)
             for status in self.statuses
         )
-        return whole and not self.labels and self.slower_than is None
+        return whole and not (self.labels or self.engines) and self.slower_than is None
 
     def takes_tally(self, window: Window, series: Series) -> bool:
         """Whether what was tallied passes every filter, times to the window's length."""
@@ -92,6 +94,7 @@ class Wanted:
             ("until", [format_moment(self.until)] if self.until is not None else []),
             ("kind", self.kinds),
             ("kept for", self.kept),
+            ("engine", self.engines),
             ("label", [f"{key}={value}" for key, value in self.labels]),
         ]
         return ", ".join(
@@ -185,6 +188,13 @@ OPTIONS = (
         multiple=True,
         type=click.Choice(KEPT),
         help="What the profile was kept for, such as the uniform share (baseline). Repeatable.",
+    ),
+    click.option(
+        "--engine",
+        "engines",
+        multiple=True,
+        type=click.Choice(ENGINES),
+        help="What measured it; watch is those that were sampled from outside. Repeatable.",
     ),
     click.option(
         "--label",

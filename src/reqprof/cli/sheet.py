@@ -222,6 +222,8 @@ def _stopped(timeline: Timeline, *, full_paths: bool) -> str:
 
 
 def _tracing(request: Request) -> str:
+    if not request.is_traced:
+        return f"{plural(request.calls, 'sample')}, taken from outside: it ran as if unprofiled"
     parts = [f"{request.calls:,} calls"]
     if request.cost is not None:
         share = percent(request.cost, request.worked)
@@ -236,7 +238,7 @@ def _tracing(request: Request) -> str:
 
 def _engine(request: Request) -> str:
     parts = [request.engine, "with" if request.builtins else "without"]
-    text = f"{' '.join(parts)} C calls, {request.clock} clock"
+    text = f"{' '.join(parts)} C calls, {request.clock} clock" if request.is_traced else "watch"
     if request.python:
         text += f", Python {request.python}"
     if request.weight != 1:

@@ -175,8 +175,14 @@ def command(
     elif waiting:
         emit(waits.lines(timeline, profile.request, choice, screen))
     else:
-        emit(functions.lines(profile.stats, choice, screen))
+        emit(functions.lines(profile.stats, choice, screen, _samples(profile)))
     return remarks.status
+
+
+def _samples(profile: Profile) -> int | None:
+    """How many there are, where the request was not traced."""
+    request = profile.request
+    return None if request is None or request.is_traced else request.calls
 
 
 def _check(wish: Wish, given: Mapping[str, object]) -> None:

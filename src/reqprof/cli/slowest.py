@@ -155,7 +155,7 @@ def _row(number: int, stored: Stored | None, request: Request, clock: str, wide:
         request.id if wide else request.id[:8],
         datetime.fromtimestamp(request.start, UTC).strftime(clock),
         f"{estimate}{format_duration(request.untraced)}",
-        format_duration(request.duration) if stored else "",
+        _measured(stored, request),
         method(request),
         status(request),
         f"{route(request)} ({remark})" if remark else route(request),
@@ -163,6 +163,13 @@ def _row(number: int, stored: Stored | None, request: Request, clock: str, wide:
     failed = request.exception or (request.status or 0) >= 500
     styles = {6: "bad", 7: "bad"} if failed else {7: "quiet"} if request.guessed else {}
     return Row(cells, {1: "quiet", 2: "quiet", 4: "quiet"} | styles)
+
+
+def _measured(stored: Stored | None, request: Request) -> str:
+    """How long a profiled request took with what measured it."""
+    if stored is None:
+        return ""
+    return format_duration(request.duration) if request.is_traced else "watched"
 
 
 def _print_routes(routes: Mapping[Route, Tally], limit: int, as_json: bool) -> None:

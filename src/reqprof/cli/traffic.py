@@ -82,5 +82,5 @@ def _count(routes: dict[Route, Tally], request: Request) -> None:
     guessed = request.guessed and request.route is not None
     name = route_name(request).removeprefix(GUESSED if guessed else "")
     tally = routes.setdefault((name, guessed), Tally())
-    tally.traced += bool(request.engine)
+    tally.traced += request.is_traced
     tally.add(request.untraced, None)

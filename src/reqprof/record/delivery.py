@@ -1,4 +1,4 @@
-"""A recording that has ended, on its way to the disk and to whoever wants to be told."""
+"""What was recorded of a request, or sampled, on its way to the disk and to who is to be told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from reqprof.record.keeping import Verdict
     from reqprof.record.options import Settings
     from reqprof.record.recording import Recording
+    from reqprof.record.samples import Samples
     from reqprof.record.upkeep import Upkeep
+    from reqprof.record.watched import Watched
     from reqprof.store.writer import Writer
 
     Finished = Callable[[Stats, Request], None]
@@ -52,7 +54,7 @@ class Delivery:
         self._finished = finished
         self._keeping = settings.keeping(self._keep_failed)
 
-    def queue(self, recording: Recording, session: Session) -> None:
+    def queue(self, recording: Recording | Watched, session: Session | Samples) -> None:
         """Take a recording that has ended. From any thread."""
         if not BACKGROUND.submit(partial(self._finish, recording, session), MAX_QUEUE):
             waiting = f"{BACKGROUND.backlog} profiles wait to be written already"
@@ -61,7 +63,7 @@ class Delivery:
             self._tally(recording, None)
             _forget(recording, session)
 
-    def outlived(self, recording: Recording) -> None:
+    def outlived(self, recording: Recording | Watched) -> None:
         """A recording has ended that was stored before, as it was then."""
         self._upkeep.profiled(self._bare(recording), is_stored=True)
 
@@ -69,13 +71,13 @@ class Delivery:
         """In a forked child: the slowest of its parent are not its own."""
         self._keeping.renew()
 
-    def _finish(self, recording: Recording, session: Session) -> None:
+    def _finish(self, recording: Recording | Watched, session: Session | Samples) -> None:
         try:
             self._store(recording, session)
         finally:
             _forget(recording, session)
 
-    def _store(self, recording: Recording, session: Session) -> None:
+    def _store(self, recording: Recording | Watched, session: Session | Samples) -> None:
         """The stats, the file, and what else is to be done."""
         try:
             if session.fault is not None:
@@ -139,19 +141,23 @@ class Delivery:
         self._counters.trouble("failed_keep", why)
 
     def _tally(
-        self, recording: Recording, request: Request | None, *, is_stored: bool = False
+        self, recording: Recording | Watched, request: Request | None, *, is_stored: bool = False
     ) -> None:
         """Count a recording that has ended, unless it runs on."""
         if not recording.partial:
             self._upkeep.profiled(request or self._bare(recording), is_stored=is_stored)
 
-    def _bare(self, recording: Recording) -> Request:
+    def _bare(self, recording: Recording | Watched) -> Request:
         """What is known without the stats."""
         seen = recording.seen(self._settings.store_path)
         return replace(recording.request, **seen, pid=os.getpid(), host=HOST)
 
     def _described(
-        self, recording: Recording, session: Session, stats: Stats, verdict: Verdict
+        self,
+        recording: Recording | Watched,
+        session: Session | Samples,
+        stats: Stats,
+        verdict: Verdict,
     ) -> Request:
         engine = recording.engine
         return replace(
@@ -160,7 +166,7 @@ class Delivery:
             weight=verdict.weight,
             cpu=session.cpu(),
             cost=session.cost(stats),
-            calls=sum(row[1] for row in stats.values()),
+            calls=session.calls(stats),
             beyond=session.beyond(),
             neighbours=recording.neighbours,
             thread=recording.thread,
@@ -172,6 +178,6 @@ class Delivery:
         )
 
 
-def _forget(recording: Recording, session: Session) -> None:
+def _forget(recording: Recording | Watched, session: Session | Samples) -> None:
     recording.forget()
     session.drop()

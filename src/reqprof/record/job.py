@@ -81,7 +81,7 @@ class Job:
             total=session.ran(),
             cpu=session.cpu(),
             cost=session.cost(stats),
-            calls=sum(row[1] for row in stats.values()),
+            calls=session.calls(stats),
             beyond=session.beyond(),
             pid=self._pid,
             host=HOST,

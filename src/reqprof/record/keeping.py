@@ -76,6 +76,9 @@ class Keeping:
         The weight of the uniform share is raised by what it stands for. What another rule has
         chosen, and what was asked for by a trigger, stands for itself alone.
         """
+        if request.chosen == "watch":
+            reason = "watch" if self._all else self._reason(request)
+            return None if reason is None else Verdict(reason, 1.0)
         if request.chosen != "sample":
             return Verdict(request.chosen, 1.0)
         if self._all:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from reqprof.durations import as_seconds
 from reqprof.model import Request
 from reqprof.record.engines.choose import ENGINES
 from reqprof.record.engines.session import CLOCKS
@@ -22,6 +24,9 @@ MAX_QUEUE = 1000
 """Finished profiles that may wait for the writer; more are dropped and counted."""
 
 
+MAX_RATE = 100
+"""Samples a second of a request that is watched, at most."""
+
 OnProfile = Callable[[Request, Path], object]
 """Called with the facts of a profile, and its file."""
 
@@ -34,6 +39,8 @@ class Options(TypedDict, total=False):
     exclude: Rule | None
     trigger: str | bytes | None
     timing: bool
+    watch_after: float | str | None
+    watch_rate: float
     max_concurrent: int | None
     engine: str
     builtins: bool
@@ -70,6 +77,10 @@ class Settings:
     trigger: str | bytes | None = field(default=None, repr=False)
     # True times every request, profiled or not, and keeps tallies of that by route.
     timing: bool = True
+    # A request that is not profiled and still runs after that time is sampled from outside, so many
+    # times a second. Seconds, or a text such as "200ms"; None watches nothing.
+    watch_after: float | str | None = None
+    watch_rate: float = 50.0
     # While a request is recorded on Python 3.12 and later, all threads pay for it. With a rate
     # below 1 that makes one at a time the default there: see Recorder.
     max_concurrent: int | None = None
@@ -81,8 +92,9 @@ class Settings:
     # True counts a request's child tasks and calls in pool threads too. For that the loop's task
     # factory, ThreadPoolExecutor.submit and what anyio and trio start are wrapped: see tasks.py.
     follow: bool = True
-    # Seconds after which a request's profile is written as it is, marked partial. None means 60 for
-    # websockets and for responses that have begun, and no limit for others; math.inf means none.
+    # Seconds after which what is known of a request is written as it is, marked partial; of one that
+    # is not profiled that is where it is. None means 60 for websockets and for responses that have
+    # begun, and no limit for others; math.inf means none.
     max_duration: float | None = None
     max_files: int | None = MAX_FILES
     max_bytes: int | None = MAX_BYTES
@@ -126,6 +138,7 @@ class Settings:
         longest = self.max_duration
         if longest is not None and (type(longest) not in (int, float) or not longest > 0):
             raise ValueError(f"max_duration is seconds above 0, or None; got {longest!r}")
+        self._check_watch()
         if self.on_profile is not None:
             check_callable("on_profile", self.on_profile)
         for name in (
@@ -133,6 +146,25 @@ class Settings:
         ):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False; got {getattr(self, name)!r}")
+
+    def _check_watch(self) -> None:
+        if self.watch_seconds < math.inf and not self.timing:
+            raise ValueError("watch_after wants timing=True: what is not timed is not watched")
+        rate = self.watch_rate
+        if type(rate) not in (int, float) or not 1 <= rate <= MAX_RATE:
+            raise ValueError(f"watch_rate is samples a second, from 1 to {MAX_RATE}; got {rate!r}")
+
+    @property
+    def watch_seconds(self) -> float:
+        """After how long a request is watched: ``math.inf`` where none is."""
+        if self.watch_after is None:
+            return math.inf
+        return as_seconds("watch_after", self.watch_after)
+
+    @property
+    def watches(self) -> bool:
+        """Whether what is not profiled has to be looked at from outside."""
+        return self.timing and min(self.watch_seconds, self.max_duration or math.inf) < math.inf
 
     def caps(self) -> Caps:
         """The folder's caps. Raises ValueError where one is no cap."""

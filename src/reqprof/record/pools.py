@@ -1,7 +1,7 @@
-"""Calls that a request has made by pool threads count for it.
+"""Calls that a request has made by pool threads count for it, and are seen where it is watched.
 
 What hands a call to a thread is wrapped, once in a process and only where requests can be chosen,
-and passes straight through where no recorded request is at work. ``ThreadPoolExecutor.submit``
+and passes straight through where no such request is at work. ``ThreadPoolExecutor.submit``
 serves ``asyncio.to_thread``, ``run_in_executor``, asgiref and the app's own pools; anyio and trio
 have threads of their own.
 """
@@ -14,6 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from reqprof.record import sight
 from reqprof.record.engines.clock import cpu_now, now, unseen
 from reqprof.record.follow import at_work, follow, once, unfollow
 
@@ -66,7 +67,10 @@ def _pickles(executor: object) -> bool:
 def _counted(function: Function) -> Function:
     """``function``, which another thread will call, counted for the request at work, if any."""
     recording = at_work()
-    return function if recording is None else _Job(function, recording)
+    if recording is not None:
+        return _Job(function, recording)
+    watched = sight.at_work()
+    return function if watched is None else watched.calling(function)
 
 
 class _Job:

@@ -16,6 +16,7 @@ from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.upkeep import Upkeep
+from reqprof.record.watch import Watch
 from reqprof.store.background import BACKGROUND
 from reqprof.store.native import after_fork
 from reqprof.store.writer import Writer
@@ -57,6 +58,9 @@ class Recorder:
         writer = Writer(settings.out_dir, settings.caps(), template)
         self.upkeep = Upkeep(self, writer)
         self._delivery = Delivery(settings, self.counters, writer, self.upkeep, finished)
+        self.watch = None
+        if settings.watches:
+            self.watch = Watch(settings, self.counters, self._delivery)
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
         self._looking = False
@@ -65,8 +69,8 @@ class Recorder:
         self._lacking = Unavailable(NO_ENGINE, "the engine has not been proved")
         if not self._admission.idle:
             self._try_engine()
-            if settings.follow:
-                self.hook(pools.hook)
+        if settings.follow and (self.watch is not None or not self._admission.idle):
+            self.hook(pools.hook)
         if settings.strict:
             writer.prepare()
         _recorders.add(self)

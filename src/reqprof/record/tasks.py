@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record import pools
+from reqprof.record import pools, sight
 from reqprof.record.company import Company
 from reqprof.record.engines.clock import unseen
 from reqprof.record.follow import at_work, follow, once, unfollow
@@ -94,7 +94,9 @@ class _Factory:
         self._factory = factory or _plain_task
 
     def __call__(self, loop: Any, coroutine: Any, **options: Any) -> Any:
-        return self._factory(loop, _followed(coroutine, options), **options)
+        task = self._factory(loop, _followed(coroutine, options), **options)
+        _tell(task, options)
+        return task
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._factory, name)
@@ -104,7 +106,9 @@ def _eager_factory(make_task: Function) -> Any:
     # Built anew and not wrapped: anyio knows an eager factory by its code, and takes what makes the
     # tasks from its closure.
     def make_followed(coroutine: Any, **options: Any) -> Any:
-        return make_task(_followed(coroutine, options), **options)
+        task = make_task(_followed(coroutine, options), **options)
+        _tell(task, options)
+        return task
 
     factory: Any = asyncio.create_eager_task_factory(make_followed)  # type: ignore[attr-defined]
     factory.follows_reqprof = True
@@ -113,13 +117,24 @@ def _eager_factory(make_task: Function) -> Any:
 
 def _followed(coroutine: Any, options: Mapping[str, Any]) -> Any:
     """What a new task is to run; ``options`` may name the context that it will run in."""
-    context = options["context"] if "context" in options else None  # noqa: SIM401
+    context = _context(options)
     if type(coroutine) is Steps:  # a factory of the app's has called ours, which is called again
         return coroutine
     recording = at_work(context)
     if recording is None or not _is(coroutine, Coroutine):
         return coroutine
     return Steps(coroutine, recording, child=True)
+
+
+def _tell(task: Any, options: Mapping[str, Any]) -> None:
+    """Tell a request that is watched from outside of a task that it has started."""
+    watched = sight.at_work(_context(options))
+    if watched is not None:
+        watched.started(task)
+
+
+def _context(options: Mapping[str, Any]) -> Any:
+    return options["context"] if "context" in options else None  # noqa: SIM401
 
 
 def _plain_task(loop: Any, coroutine: Any, **options: Any) -> Any:

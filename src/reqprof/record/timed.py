@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    from reqprof.record.admission import Arrival
+    from reqprof.record.sight import Sight
+
     Template = str | Callable[[], str | None] | None
 
 
@@ -35,12 +38,13 @@ class Timed:
     meanwhile, and is not the request, has another one.
     """
 
-    __slots__ = ("_began", "_last", "_waiting", "exception", "status")
+    __slots__ = ("_last", "_waiting", "began", "exception", "sight", "status")
 
     _waiting: deque[Any] | None
-    _began: float
+    began: float  # by perf_counter
     _last: float
     exception: str | None
+    sight: Sight | None  # where the watch is on
     status: object
 
     session = ENDED
@@ -48,6 +52,15 @@ class Timed:
     def known(self) -> tuple[str, str, str, Template]:
         """Kind, method, path and route."""
         raise NotImplementedError
+
+    def arrival(self) -> Arrival:
+        """What is known of it since it came."""
+        raise NotImplementedError
+
+    def so_far(self) -> Ended:
+        """What is known of it while it runs on. From any thread."""
+        now = time.perf_counter()
+        return Ended(self.began, now, now, self.status, self.exception, *self.known())
 
     def last_byte(self) -> None:
         """The response ends now."""
@@ -62,8 +75,17 @@ class Timed:
         ended = time.perf_counter()
         raised = self.exception if error is None else type(error).__name__
         # A plain tuple is made in half the time of a named one.
-        waiting.append(
-            (self._began, self._last or ended, ended, self.status, raised, *self.known())
-        )
+        known = (self.began, self._last or ended, ended, self.status, raised, *self.known())
+        if self.sight is None or not self.sight.end(known, error):
+            waiting.append(known)
 
     abandon = end
+
+
+def status_code(status: object) -> int | None:
+    """The status as a number, which WSGI's doors give as a text such as ``200 OK``."""
+    try:
+        code = int(status[:3] if isinstance(status, str) else status)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        return None
+    return code if 0 < code < 1000 else None

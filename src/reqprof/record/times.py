@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from reqprof.model import MAX_METHOD, MAX_PATH, Request
 from reqprof.record import route
 from reqprof.record.counters import told
-from reqprof.record.timed import Ended
+from reqprof.record.timed import Ended, status_code
 from reqprof.store.background import BACKGROUND
 from reqprof.store.index import HOST
 from reqprof.store.native import original
@@ -115,7 +115,7 @@ class Times:
     def _count(self, ended: Ended, since: float) -> None:
         template = ended.template() if callable(ended.template) else ended.template
         guess = route.guess(ended.path) if template is None and self._keeps_path else None
-        status = _code(ended.status)
+        status = status_code(ended.status)
         series = Series(
             *(ended.kind, ended.method[:MAX_METHOD]),
             *(guess if template is None else template, template is None),
@@ -127,7 +127,7 @@ class Times:
     def _count_profiled(self, ended: Profiled) -> None:
         request = ended.request
         tally = self._tally(series_of(request))
-        tally.traced += 1
+        tally.traced += request.is_traced
         tally.add(request.untraced, None if ended.is_stored else lambda: request)
 
     def _facts(self, ended: Ended, series: Series, status: int | None, since: float) -> Request:
@@ -176,12 +176,3 @@ class Times:
             self._counters.trouble("unsaved_times", f"{self._folder} takes no tallies: {error}")
         except Exception as error:
             self._counters.trouble("failed_times", f"a fault in reqprof: {told(error)}")
-
-
-def _code(status: object) -> int | None:
-    """The status, which WSGI's doors give as a text such as ``200 OK``."""
-    try:
-        code = int(status[:3] if isinstance(status, str) else status)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        return None
-    return code if 0 < code < 1000 else None

@@ -34,11 +34,17 @@ class Part:
     beyond: int = 0  # calls for which no node was left
 
 
-def encode(parts: Iterable[Part], costs: Mapping[str, Sequence[float]]) -> bytes:
+def encode(
+    parts: Iterable[Part],
+    costs: Mapping[str, Sequence[float]],
+    *,
+    samples: int | None = None,
+) -> bytes:
     """The section: one line of JSON in ASCII, then the nodes of all parts.
 
     ``costs`` are the seconds that recording one event adds to what is called and to what calls it:
-    see :mod:`reqprof.record.engines.cost`.
+    see :mod:`reqprof.record.engines.cost`. With ``samples``, so many stacks were seen, and what the
+    nodes call calls are those in which they were open.
     """
     functions: list[Function] = []
     rows: list[list[object]] = []
@@ -47,10 +53,23 @@ def encode(parts: Iterable[Part], costs: Mapping[str, Sequence[float]]) -> bytes
         rows.append([part.thread, len(functions), len(part.nodes), part.beyond])
         functions += part.functions
         nodes.append(part.nodes)
-    head = {
+    head: dict[str, object] = {
         "costs": {event: list(cost) for event, cost in costs.items()},
         "parts": rows,
         "functions": functions,
     }
+    if samples is not None:
+        head["samples"] = samples
     line = json.dumps(head, separators=(",", ":")).encode("ascii")
     return b"\n".join((line, b"".join(nodes)))
+
+
+def numbers(values: Iterable[int]) -> bytes:
+    """Numbers from 0 as the bytes of nodes."""
+    found = bytearray()
+    for value in values:
+        while value > 127:
+            found.append(value & 127 | 128)
+            value >>= 7
+        found.append(value)
+    return bytes(found)

@@ -32,7 +32,8 @@ class Node:
     all three are measured for just this stack, not inferred from caller-callee edges, and
     ``guessed`` how many seconds of ``self_time`` are: in a sum of trees it may be a part.
     ``overhead`` is what recording added to ``self_time``, in seconds: an estimate, which may be
-    more than was measured; 0 where it is not known.
+    more than was measured; 0 where it is not known. Where the frame was ``sampled``, its calls are
+    the samples in which it was open.
 
     A frame of the function :data:`REST` stands for callees that are not shown one by one, one of
     :data:`WAITING` for the time in which its parent was suspended.
@@ -46,6 +47,7 @@ class Node:
     children: dict[Function, Node] = field(default_factory=dict)
     guessed: float = 0.0
     overhead: float = 0.0
+    sampled: bool = False
 
     @property
     def is_rest(self) -> bool:
@@ -101,6 +103,7 @@ class Node:
         self.exact = self.exact and other.exact
         self.guessed += other.guessed
         self.overhead += other.overhead
+        self.sampled = self.sampled or other.sampled
 
     def __repr__(self) -> str:
         return (
@@ -110,15 +113,15 @@ class Node:
 
     # Pickling and copying an object graph recurse; a tree may be deeper than the C stack.
     def __reduce__(self) -> tuple[object, ...]:
-        return from_rows, (self.rows(),)
+        return from_rows, (self.rows(), self.sampled)
 
 
-def from_rows(rows: Iterable[Row]) -> Node:
-    """The tree that :meth:`Node.rows` laid flat."""
+def from_rows(rows: Iterable[Row], sampled: bool = False) -> Node:
+    """The tree that :meth:`Node.rows` laid flat, of frames that were ``sampled`` or traced."""
     path: list[Node] = []
     for row in rows:
         depth, function, calls, self_time, total, exact, guessed, overhead = row
-        node = Node(function, calls, self_time, total, exact, {}, guessed, overhead)
+        node = Node(function, calls, self_time, total, exact, {}, guessed, overhead, sampled)
         del path[depth:]
         if path:
             path[-1].children[function] = node

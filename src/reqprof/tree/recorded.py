@@ -25,7 +25,8 @@ _MAX_COST = 1.0  # seconds
 def decode(data: bytes) -> Node:
     """The tree of the whole request: the trees of its threads, added.
 
-    Calls are true ones: a generator or coroutine is one call, however often it was resumed.
+    Calls are true ones: a generator or coroutine is one call, however often it was resumed. Where
+    it was sampled they are samples in which the frame was open, and those of the root all samples.
     ``overhead`` is what recording took by the calibration that the profile holds.
     Raises ValueError, saying what is wrong, for anything that the exact engine does not write.
     """
@@ -40,11 +41,13 @@ def decode(data: bytes) -> Node:
     costs = _costs(head.get("costs"))
     if sum(size for _, size in parts) != len(nodes):
         raise ValueError("the parts of its tree do not fill their place")
-    root = Node(ROOT)
+    root = Node(ROOT, sampled="samples" in head)
     start = 0
     for first, size in parts:
         _grow(root, functions[first:], nodes[start : start + size], costs)
         start += size
+    if root.sampled:
+        root.calls = _count(head["samples"])
     root.add_up()
     return root
 
@@ -76,7 +79,7 @@ def _grow(root: Node, functions: list[Function], data: bytes, costs: _Costs) -> 
         function = functions[place]
         node = path[-1].children.get(function)
         if node is None:
-            node = path[-1].children[function] = Node(function)
+            node = path[-1].children[function] = Node(function, sampled=root.sampled)
         node.calls += calls
         node.self_time += nanoseconds * 1e-9
         root.calls += calls
@@ -115,6 +118,12 @@ def _part(row: object) -> tuple[int, int]:
         if type(number) is not int or not 0 <= number < _MAX_NUMBER:
             raise _wrong(number, "a place or a size")
     return first, size
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value < _MAX_NUMBER:
+        raise _wrong(value, "a number of samples")
+    return value
 
 
 def _costs(value: object) -> _Costs:

@@ -17,6 +17,7 @@ from reqprof.view.colour import HATCH, HEAT, INK, PAGE, heat
 from reqprof.view.columns import Functions, columns
 from reqprof.view.source import sources
 from reqprof.view.trust import trust
+from reqprof.view.words import noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,6 +82,7 @@ def render(
         "shades": {name: shade._asdict() for name, shade in _SHADES.items()},
         "heat": [{"share": share, **heat(share)._asdict()} for share in HEAT],
         "costed": is_costed(tree),
+        "noun": noun(tree),
         "icicle": inverted,
         "source": sources(tree, functions.numbers) if source else {},
     }
@@ -124,6 +126,7 @@ def _page(title: str, notes: Sequence[str], data: Mapping[str, object]) -> str:
         title=_html(title),
         notes="".join(f"<p>{_html(note)}</p>\n" for note in notes),
         policy=policy,
+        counts=f"{data['noun']}s".title(),
         style=style,
         script=script,
         data=packed,

@@ -37,7 +37,7 @@ def lines(tree: Node, most: int, width: int) -> Iterator[str]:
     waits = [one for one in found if one.waiting]
     if work:
         yield from ("", "Widest plateaus: most self time, and what led there")
-        yield from _section(work, ("share", "self", "calls", "function"), width)
+        yield from _section(work, ("share", "self", f"{words.noun(tree)}s", "function"), width)
     if waits:
         yield from ("", "Longest waits: what awaited, and what led there")
         yield from _section(waits, ("share", "waited", "times", "function"), width)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from reqprof.tree.node import Node
 
-_HEAD = f"{'share':>7} {'total':>8} {{}}{'self':>8} {'calls':>8}  function"
+_HEAD = f"{'share':>7} {'total':>8} {{}}{'self':>8} {{:>8}}  function"
 _UNTRACED = f"{'untraced':>8} "
 _NARROWEST = 30  # columns for guides and name, however narrow the terminal
 
@@ -45,7 +45,7 @@ def render(
     smallest = tree.total * threshold / 100
     shown = prune(tree, min_total=smallest, max_frames=max_frames, max_depth=max_depth)
     without = untraced(shown) if is_costed(tree) else None
-    lines = [_totals(tree), "", _HEAD.format("" if without is None else _UNTRACED)]
+    lines = [_totals(tree), "", _head(tree, without)]
     for node, guides in _branches(shown, smallest):
         figures = _figures(node, tree.total, without)
         lines.append(_line(figures, node, guides, width))
@@ -54,10 +54,14 @@ def render(
     return "\n".join(lines) + "\n"
 
 
+def _head(tree: Node, without: dict[Node, float] | None) -> str:
+    return _HEAD.format("" if without is None else _UNTRACED, f"{words.noun(tree)}s")
+
+
 def _totals(tree: Node) -> str:
     functions = {node.function for _, node in tree.walk() if node.function[0]}
     waited = sum(node.self_time for _, node in tree.walk() if node.is_wait)
-    calls = f"{_many(tree.calls, 'call')} of {_many(len(functions), 'function')}"
+    calls = f"{_many(tree.calls, words.noun(tree))} of {_many(len(functions), 'function')}"
     if waited:
         return f"{seconds(tree.total)}, {seconds(waited)} of it waiting, in {calls}"
     return f"{seconds(tree.total)} in {calls}"

@@ -10,11 +10,17 @@ if TYPE_CHECKING:
     from reqprof.tree.node import Node
 
 EXACT = "All stacks are exact."
+SAMPLED = (
+    "Sampled from outside: the stacks are exact, calls are samples, and times are what the samples"
+    " stand for."
+)
 _ESTIMATED = "reconstructed from caller-callee edges"
 
 
 def trust(tree: Node) -> str:
     """What to tell the reader about the stacks of a tree."""
+    if tree.sampled:
+        return SAMPLED
     share = tree.exact_share()
     if share >= 1:
         return EXACT

@@ -44,12 +44,18 @@ def facts(node: Node, total: float, without: Mapping[Node, float]) -> str:
     if not node.is_rest:
         figures += f", self {seconds(node.self_time)}"
     if node.calls:
-        one, many = ("time", "times") if node.is_wait else ("call", "calls")
-        figures += f", {count(node.calls)} {one if node.calls == 1 else many}"
+        figures += f", {count(node.calls)} {noun(node)}{'' if node.calls == 1 else 's'}"
     lines = [cut(name, _LONGEST), cut(place, _LONGEST), figures, doubt(node)]
     if node in without:
         lines.append(f"about {seconds(without[node])} without tracing")
     return "\n".join(line for line in lines if line)
+
+
+def noun(node: Node) -> str:
+    """What the calls of a frame are."""
+    if node.sampled:
+        return "sample"
+    return "time" if node.is_wait else "call"
 
 
 def label(node: Node, room: float, total: float) -> str:

@@ -58,6 +58,9 @@ class Session(Protocol):
     def finish(self) -> Stats:
         """The pstats table of all threads. Expensive: not on the request's thread."""
 
+    def calls(self, stats: Stats) -> int:
+        """How many calls ``stats`` holds."""
+
     def cost(self, stats: Stats) -> float:
         """Seconds that recording ``stats`` added: an estimate, from a calibration at start."""
 

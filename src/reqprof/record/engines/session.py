@@ -188,6 +188,9 @@ class LaneSession:
     def finish(self) -> Stats:
         raise NotImplementedError
 
+    def calls(self, stats: Stats) -> int:
+        return sum(row[1] for row in stats.values())
+
     def cost(self, stats: Stats) -> float:
         c_calls = sum(row[1] for function, row in stats.items() if function[0] == "~")
         calls = sum(row[1] for row in stats.values())

@@ -26,8 +26,8 @@ function showDetail(panel, view, tree, i) {
   const isUsual = ["stacks", "sandwich"].includes(view.state.mode);
   if (fn !== REST && isUsual) facts.push(["self", share(tree.self[i])]);
   if (tree.calls[i]) {
-    facts.push([isWait(fn) ? "times" : "calls", count(tree.calls[i])]);
-    if (i) facts.push(["per call", seconds(tree.total[i] / tree.calls[i])]);
+    facts.push([isWait(fn) ? "times" : `${PROFILE.noun}s`, count(tree.calls[i])]);
+    if (i && PROFILE.noun === "call") facts.push(["per call", seconds(tree.total[i] / tree.calls[i])]);
   }
   const without = view.untraced(tree);
   if (without) facts.push(["untraced", `about ${seconds(without[i])}, an estimate`]);
@@ -37,7 +37,7 @@ function showDetail(panel, view, tree, i) {
   if (!isFunction(fn)) return;
   const everywhere = [
     ["self", share(sums.self[fn])], ["total", share(sums.total[fn])],
-    ["calls", count(sums.calls[fn])], ["frames", count(sums.frames[fn])],
+    [`${PROFILE.noun}s`, count(sums.calls[fn])], ["frames", count(sums.frames[fn])],
   ];
   panel.append(element("h2", {}, "In the whole picture"), listed(everywhere), choices(view, fn));
   panel.append(...callersListed(view, fn), ...sourceOf(fn));

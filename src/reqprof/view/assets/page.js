@@ -34,7 +34,7 @@ function doubtInWords(tree, i) {
 }
 
 function callsInWords(fn, calls) {
-  const noun = isWait(fn) ? "time" : "call";
+  const noun = isWait(fn) ? "time" : PROFILE.noun;
   return `${count(calls)} ${noun}${calls === 1 ? "" : "s"}`;
 }
 

@@ -1,0 +1,209 @@
+"""Requests that run long are looked at from outside, many times a second, by one thread.
+
+Those that are fast cost the little that it takes to know of them. What runs on past
+``max_duration`` leaves what is known of it, as its process may be ended next.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from reqprof.record import stacks
+from reqprof.record.admission import facts
+from reqprof.record.counters import told
+from reqprof.record.timed import Ended
+from reqprof.record.watched import Watched
+from reqprof.store.native import after_fork, original, start_thread
+
+if TYPE_CHECKING:
+    from reqprof.record.counters import Counters
+    from reqprof.record.delivery import Delivery
+    from reqprof.record.notes import Frames
+    from reqprof.record.options import Settings
+    from reqprof.record.sight import Sight
+    from reqprof.record.stacks import Running
+    from reqprof.record.timed import Timed
+
+MOST: Final = 16
+"""Requests of one middleware that are sampled at the same time: those that began first."""
+
+STREAM_SECONDS: Final = 60.0
+"""A request whose response has begun is sampled no longer than that: it may go on for hours."""
+
+SHARE: Final = 0.01
+"""What the thread may take of one core."""
+
+IDLE_SECONDS: Final = 0.05
+"""Between two looks, at least, where no request is sampled."""
+
+_SPARE_SECONDS = 1.0  # the share of so long may be saved up
+
+
+class Watch:
+    """Of one middleware: its requests in flight that are not profiled."""
+
+    def __init__(self, settings: Settings, counters: Counters, delivery: Delivery) -> None:
+        self._after = settings.watch_seconds
+        self._longest = settings.max_duration or math.inf
+        self._period = 1.0 / settings.watch_rate
+        self._counters = counters
+        self._delivery = delivery
+        self.reset()
+        WATCHER.add(self)
+
+    def reset(self) -> None:
+        """In a forked child: its parent's requests are not its own."""
+        self._sights: dict[Sight, None] = {}  # in the order in which they began
+
+    def begin(self, sight: Sight) -> None:
+        """A request is in flight."""
+        self._sights[sight] = None
+        if not WATCHER.runs:
+            WATCHER.start()
+
+    def end(
+        self, sight: Sight, timed: Timed, ended: tuple[Any, ...], error: BaseException | None
+    ) -> bool:
+        """It has ended; whether what is known of its end is taken over."""
+        self._sights.pop(sight, None)
+        try:
+            if sight.watched is None and isinstance(error, SystemExit):
+                # Its server has given it up, as gunicorn does: the traceback is what it was at.
+                self._see(sight, timed, stacks.of_traceback(error.__traceback__), at_work=True)
+            watched = sight.watched
+            if watched is None:
+                return False
+            if sight.is_stored:
+                self._delivery.outlived(watched.outlived(Ended._make(ended)))
+            else:
+                watched.end(Ended._make(ended))
+                self._delivery.queue(watched, watched.samples)
+        except Exception as fault:
+            self._fault(fault)
+        return True
+
+    def look(self) -> float:
+        """Sample what is due; returns when to look again, by perf_counter."""
+        moment = time.perf_counter()
+        first = min(self._after, self._longest)
+        again = moment + max(first, IDLE_SECONDS)
+        running: Running | None = None
+        seen = 0
+        for sight in list(self._sights):
+            timed = sight.timed
+            if timed is None:
+                continue  # it has just ended
+            if moment < timed.began + first:
+                again = timed.began + first
+                break
+            running = running or stacks.now()
+            seen += self._look_at(sight, timed, running, moment - timed.began)
+            if seen == MOST:
+                break
+        return moment + self._period if seen else max(again, moment + self._period)
+
+    def _look_at(self, sight: Sight, timed: Timed, running: Running, age: float) -> bool:
+        """Whether it is sampled."""
+        begun = timed.status is not None
+        if begun and sight.watched is None and age < self._longest:
+            return False  # a stream, from what is known
+        try:
+            frames, at_work = sight.stack(running)
+            if sight.timed is None:
+                return False  # it has ended meanwhile; who knows whose frames these are
+            self._see(sight, timed, frames, at_work=at_work)
+            if age >= self._longest or (begun and age >= STREAM_SECONDS):
+                self._leave(sight, timed, frames)
+        except Exception as fault:
+            self._sights.pop(sight, None)
+            self._fault(fault)
+        return True
+
+    def _see(self, sight: Sight, timed: Timed, frames: Frames, *, at_work: bool) -> None:
+        moment = time.perf_counter()
+        if sight.watched is None:
+            watched_from = timed.began + self._after
+            since = watched_from if watched_from < moment else moment - self._period
+            since = max(since, timed.began)
+            sight.watched = self._begin(timed, sight.thread, since)
+        sight.watched.samples.add(frames, moment, at_work=at_work)
+
+    def _begin(self, timed: Timed, thread: int, since: float) -> Watched:
+        self._counters.add("watched")
+        began = time.time() - (time.perf_counter() - timed.began)
+        request = replace(facts(timed.arrival(), chosen="watch"), start=began)
+        return Watched(request, thread, since)
+
+    def _leave(self, sight: Sight, timed: Timed, frames: Frames) -> None:
+        """Store what is known of a request that runs on."""
+        self._sights.pop(sight, None)
+        watched = sight.watched
+        if watched is not None:
+            sight.is_stored = True
+            watched.stop(timed.so_far(), frames)
+            self._delivery.queue(watched, watched.samples)
+
+    def _fault(self, error: Exception) -> None:
+        self._counters.trouble("failed_watch", f"a fault in reqprof: {told(error)}")
+
+
+class Watcher:
+    """The one thread of the process that looks; it ends with the last :class:`Watch`."""
+
+    def __init__(self) -> None:
+        self._watches: list[weakref.ref[Watch]] = []
+        self._reset()
+        after_fork(self._reset)
+
+    def _reset(self) -> None:
+        self.runs = False
+        self._starting = original("_thread", "allocate_lock")()
+        self._spare = 0.0  # seconds of its share that are left
+        for watch in self._alive():
+            watch.reset()
+
+    def add(self, watch: Watch) -> None:
+        """Look at the requests of ``watch`` too, for as long as it lives."""
+        self._watches = [each for each in self._watches if each() is not None]
+        self._watches.append(weakref.ref(watch))
+
+    def start(self) -> None:
+        """Begin to look. From any thread."""
+        if not self._starting.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            if not self.runs:
+                start_thread(self._work, "reqprof-watch")
+                self.runs = True
+        except RuntimeError:
+            pass  # no thread is to be had, or the interpreter is ending
+        finally:
+            self._starting.release()
+
+    def _alive(self) -> list[Watch]:
+        return [watch for each in self._watches if (watch := each()) is not None]
+
+    def _work(self) -> None:
+        pause = original("time", "sleep")
+        while (seconds := self._turn()) is not None:
+            pause(seconds)
+        self.runs = False
+
+    def _turn(self) -> float | None:
+        """Look once; returns the seconds until the next time, None where there is nothing left."""
+        cpu = time.thread_time()
+        again = min((watch.look() for watch in self._alive()), default=None)
+        if again is None:
+            return None
+        share = SHARE
+        spent = time.thread_time() - cpu
+        seconds = max(again - time.perf_counter(), (spent - self._spare) / share)
+        self._spare = min(self._spare + seconds * share - spent, _SPARE_SECONDS * share)
+        return max(seconds, 0.0)
+
+
+WATCHER = Watcher()
