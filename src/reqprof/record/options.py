@@ -92,8 +92,8 @@ class Settings:
     # True counts a request's child tasks and calls in pool threads too. For that the loop's task
     # factory, ThreadPoolExecutor.submit and what anyio and trio start are wrapped: see tasks.py.
     follow: bool = True
-    # Seconds after which what is known of a request is written as it is, marked partial; of one that
-    # is not profiled that is where it is. None means 60 for websockets and for responses that have
+    # Seconds after which what is known of a request is written as it is, marked partial; one that
+    # is not profiled leaves where it is. None means 60 for websockets and for responses that have
     # begun, and no limit for others; math.inf means none.
     max_duration: float | None = None
     max_files: int | None = MAX_FILES
