@@ -61,6 +61,8 @@ _READ: dict[str, Callable[[str], Any]] = {
     "exclude": _optional(_list),
     "trigger": _optional(str),
     "timing": _boolean,
+    "watch_after": _optional(parse_duration),
+    "watch_rate": float,
     "max_concurrent": _optional(int),
     "engine": str,
     "builtins": _boolean,
