@@ -15,19 +15,18 @@ from reqprof.record.follow import follow, unfollow
 from reqprof.record.sight import TaskSight
 from reqprof.record.steps import Steps
 from reqprof.record.tasks import Followed, hook
-from reqprof.record.timed import Timed
+from reqprof.record.timed import Known, Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
     from os import PathLike
     from types import FrameType
 
     from reqprof.record.options import Options
     from reqprof.record.recorder import Recorder
     from reqprof.record.recording import Recording
-    from reqprof.record.timed import Template
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -208,12 +207,9 @@ class _Timed(Timed):
         await self._send(message)
         self.last_byte()
 
-    def known(self) -> tuple[str, str, str, Template]:
-        try:
-            template = route.from_match(self._match) or route.scope_match(self._scope)
-        except Exception:  # an object of the app's that only looks like a route
-            template = None
-        return (*_names(self._scope), template)
+    def given(self) -> tuple[Any, ...]:
+        scope = self._scope
+        return scope["type"], scope.get("method"), self._match, route.part_of(scope)
 
     def arrival(self) -> Arrival:
         return _arrival(self._scope)
@@ -255,18 +251,29 @@ def _header(scope: Scope, name: str) -> str | None:
     return b"; ".join(found).decode("latin-1") if found else None
 
 
-def _names(scope: Scope) -> tuple[str, str, str]:
-    """Kind, method and path."""
-    kind = str(scope["type"])
-    method = str(scope.get("method", "WEBSOCKET" if kind == "websocket" else ""))
-    return kind, method, str(scope.get("path", ""))
+def _known(kind: str, method: str | None, match: Any, part: Mapping[str, Any]) -> Known:
+    try:
+        template = route.from_match(match) or route.from_part(part)
+    except Exception:  # an object of the app's that only looks like a route
+        template = None
+    return Known(kind, _method(kind, method), str(part.get("path", "")), template)
+
+
+def _method(kind: str, method: object) -> str:
+    return ("WEBSOCKET" if kind == "websocket" else "") if method is None else str(method)
 
 
 def _arrival(scope: Scope) -> Arrival:
+    kind = str(scope["type"])
     return Arrival(
-        *_names(scope),
+        kind=kind,
+        method=_method(kind, scope.get("method")),
+        path=str(scope.get("path", "")),
         traceparent=_header(scope, TRACEPARENT),
     )
+
+
+_Timed.tell = staticmethod(_known)
 
 
 route.end_at(ProfilerMiddleware.__call__.__code__, ProfilerMiddleware._unprofiled.__code__)

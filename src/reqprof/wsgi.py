@@ -11,7 +11,7 @@ from reqprof.record import announce, bodies, route, spans, start
 from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.printing import Printer
 from reqprof.record.sight import ThreadSight, begins_at
-from reqprof.record.timed import Timed
+from reqprof.record.timed import Known, Timed
 from reqprof.store import naming
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from reqprof.record.options import Options
     from reqprof.record.recording import Recording
-    from reqprof.record.timed import Template
 
     Environ = dict[str, Any]
     Write = Callable[[bytes], object]
@@ -109,7 +108,7 @@ class ProfilerMiddleware(start.Door):
             timed.end(error)
             raise
         try:
-            return timed.wrap(body)
+            return bodies.timed(timed, body, environ)
         except Exception:  # a body that does not even let itself be looked at
             timed.end()
             return body
@@ -175,17 +174,10 @@ class _Timed(Timed):
             self._match = route.open_match(_frame().f_back)
         return self._start_response(status, *rest, **named)
 
-    def wrap(self, body: Iterable[bytes]) -> Iterable[bytes]:
-        """What the server is given for ``body``."""
-        return bodies.timed(self, body, self._environ)
-
-    def known(self) -> tuple[str, str, str, Template]:
-        try:
-            match = self._match or route.flask_match(self._environ)  # it runs, or has just begun
-            template = route.from_match(match, self._environ.get("SCRIPT_NAME", ""))
-        except Exception:  # an object of the app's that only looks like a route
-            template = None
-        return (*_names(self._environ), template)
+    def given(self) -> tuple[Any, ...]:
+        get = self._environ.get
+        match = self._match or route.flask_match(self._environ)  # it runs, or has just begun
+        return get("REQUEST_METHOD", ""), get("SCRIPT_NAME", ""), get("PATH_INFO", ""), match
 
     def arrival(self) -> Arrival:
         return _arrival(self._environ)
@@ -209,15 +201,29 @@ def _header(environ: Environ, name: str) -> str | None:
     return environ.get(_KEYS[name])
 
 
-def _names(environ: Environ) -> tuple[str, str, str]:
-    """Kind, method and path."""
+def _known(method: object, mounted: object, path: object, match: Any) -> Known:
+    try:
+        template = route.from_match(match, str(mounted))
+    except Exception:  # an object of the app's that only looks like a route
+        template = None
+    return Known("http", str(method), _path(mounted, path), template)
+
+
+def _path(mounted: object, path: object) -> str:
     # WSGI gives a path's bytes as Latin-1; they are nearly always UTF-8.
-    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-    if not path.isascii():
-        path = path.encode("latin-1", "replace").decode("utf-8", "replace")
-    return "http", str(environ.get("REQUEST_METHOD", "")), path
+    whole = f"{mounted}{path}"
+    if not whole.isascii():
+        whole = whole.encode("latin-1", "replace").decode("utf-8", "replace")
+    return whole
 
 
 def _arrival(environ: Environ) -> Arrival:
-    kind, method, path = _names(environ)
-    return Arrival(kind, method, path, traceparent=_header(environ, TRACEPARENT))
+    return Arrival(
+        kind="http",
+        method=str(environ.get("REQUEST_METHOD", "")),
+        path=_path(environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", "")),
+        traceparent=_header(environ, TRACEPARENT),
+    )
+
+
+_Timed.tell = staticmethod(_known)

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from types import CodeType, FrameType
 
 _FRAMES = 40
@@ -50,12 +49,14 @@ def from_scope(scope: Mapping[str, Any]) -> str | None:
     return found or _format(route)
 
 
-def scope_match(scope: Mapping[str, Any]) -> str | Callable[[], str | None] | None:
-    """As :func:`from_scope`, or what tells it later: that keeps nothing of the request alive."""
-    kept = {name: scope[name] for name in _OF_SCOPE if name in scope}
-    if "route" in kept or "endpoint" in kept:
-        return partial(_remembered, kept)
-    return from_scope(kept)
+def part_of(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """What :func:`from_part` needs, which keeps nothing of the request alive."""
+    return {name: scope[name] for name in _OF_SCOPE if name in scope}
+
+
+def from_part(part: Mapping[str, Any]) -> str | None:
+    """As :func:`from_scope`, later."""
+    return _remembered(part) if "route" in part or "endpoint" in part else from_scope(part)
 
 
 _OF_SCOPE = ("route", "endpoint", "router", "app_root_path", "root_path", "path", "path_template")

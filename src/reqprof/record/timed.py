@@ -14,21 +14,34 @@ if TYPE_CHECKING:
     from reqprof.record.admission import Arrival
     from reqprof.record.sight import Sight
 
-    Template = str | Callable[[], str | None] | None
+
+class Known(NamedTuple):
+    """What a request was. ``template`` is its route, where a framework named it."""
+
+    kind: str
+    method: str
+    path: str
+    template: str | None
 
 
 class Ended(NamedTuple):
-    """What is known of a request at its end. ``began`` and the two after it are by perf_counter."""
+    """What is known of a request at its end. ``began`` and the two after it are by perf_counter.
+
+    ``tell(*given)`` says what it was: on another thread, as it takes its time. ``given`` keeps
+    nothing of the request alive.
+    """
 
     began: float
     last: float  # when the last byte was sent
     ended: float
     status: object
     exception: str | None
-    kind: str
-    method: str
-    path: str
-    template: Template  # or what finds it later, and keeps nothing of the request alive
+    tell: Callable[..., Known]
+    given: tuple[Any, ...]
+
+    def known(self) -> Known:
+        """What it was."""
+        return self.tell(*self.given)
 
 
 class Timed:
@@ -49,8 +62,10 @@ class Timed:
 
     session = ENDED
 
-    def known(self) -> tuple[str, str, str, Template]:
-        """Kind, method, path and route."""
+    tell: Callable[..., Known]
+
+    def given(self) -> tuple[Any, ...]:
+        """What :attr:`tell` needs to say what the request was, or is as yet."""
         raise NotImplementedError
 
     def arrival(self) -> Arrival:
@@ -60,7 +75,7 @@ class Timed:
     def so_far(self) -> Ended:
         """What is known of it while it runs on. From any thread."""
         now = time.perf_counter()
-        return Ended(self.began, now, now, self.status, self.exception, *self.known())
+        return Ended(self.began, now, now, self.status, self.exception, self.tell, self.given())
 
     def last_byte(self) -> None:
         """The response ends now."""
@@ -75,7 +90,8 @@ class Timed:
         ended = time.perf_counter()
         raised = self.exception if error is None else type(error).__name__
         # A plain tuple is made in half the time of a named one.
-        known = (self.began, self._last or ended, ended, self.status, raised, *self.known())
+        given = self.given()
+        known = (self.began, self._last or ended, ended, self.status, raised, self.tell, given)
         if self.sight is None or not self.sight.end(known, error):
             waiting.append(known)
 

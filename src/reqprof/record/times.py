@@ -113,15 +113,16 @@ class Times:
             self._counters.trouble("failed_times", f"a fault in reqprof: {told(error)}")
 
     def _count(self, ended: Ended, since: float) -> None:
-        template = ended.template() if callable(ended.template) else ended.template
-        guess = route.guess(ended.path) if template is None and self._keeps_path else None
+        known = ended.known()
+        template = known.template
+        guess = route.guess(known.path) if template is None and self._keeps_path else None
         status = status_code(ended.status)
         series = Series(
-            *(ended.kind, ended.method[:MAX_METHOD]),
+            *(known.kind, known.method[:MAX_METHOD]),
             *(guess if template is None else template, template is None),
             outcome(status, ended.exception),
         )
-        facts = partial(self._facts, ended, series, status, since)
+        facts = partial(self._facts, ended, known.path, series, status, since)
         self._tally(series).add(ended.last - ended.began, facts)
 
     def _count_profiled(self, ended: Profiled) -> None:
@@ -130,12 +131,14 @@ class Times:
         tally.traced += request.is_traced
         tally.add(request.untraced, None if ended.is_stored else lambda: request)
 
-    def _facts(self, ended: Ended, series: Series, status: int | None, since: float) -> Request:
+    def _facts(
+        self, ended: Ended, path: str, series: Series, status: int | None, since: float
+    ) -> Request:
         return Request(
             id=secrets.token_hex(6),
             kind=series.kind,
             method=series.method,
-            path=ended.path[:MAX_PATH] if self._keeps_path else None,
+            path=path[:MAX_PATH] if self._keeps_path else None,
             route=series.route,
             guessed=series.guessed,
             status=status,

@@ -62,8 +62,8 @@ class Watched:
         """The facts that its end has shown."""
         ended = self._ended
         assert ended is not None
-        template = ended.template() if callable(ended.template) else ended.template
-        guess = route.guess(ended.path) if template is None and store_path else None
+        _, _, path, template = ended.known()
+        guess = route.guess(path) if template is None and store_path else None
         return {
             "path": self.request.path if store_path else None,
             "route": guess if template is None else template,

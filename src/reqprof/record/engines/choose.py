@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from reqprof.record.engines import NO_ENGINE, Unavailable, cprofile
 from reqprof.record.engines.cost import costs
 from reqprof.record.engines.proof import prove
+from reqprof.record.engines.session import open_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,8 @@ def _kind(name: str) -> Callable[..., LaneSession]:
 
 def active() -> LaneSession | None:
     """The session, of any engine, that records this thread at this moment."""
+    if not open_sessions:  # as for most requests
+        return None
     found = cprofile.active()
     if found is None and exact is not None:
         return exact.active()  # type: ignore[no-any-return]

@@ -30,6 +30,9 @@ HOME = str(Path(reqprof.__file__).parent) + "/"
 """How the names of reqprof's own files begin, whose functions no profile shows."""
 
 
+open_sessions: set[int] = set()
+"""The ids of all sessions that have not ended: as long as there are none, nobody need be asked."""
+
 LANE = (
     "adopted",  # how it hangs together with others: that of a greenlet started inside the request
     "cpu",  # seconds
@@ -88,6 +91,7 @@ class LaneSession:
         self._lanes: dict[int, Any] = {}
         self.adopted: list[Any] = []
         self.idle: list[Any] = []  # of adopted greenlets that have ended
+        open_sessions.add(id(self))
 
     def enter(self) -> Any:
         raise NotImplementedError
@@ -169,6 +173,7 @@ class LaneSession:
 
     def close(self) -> None:
         self.ended = True
+        open_sessions.discard(id(self))
         for lane in self.lanes():
             if lane.inside:
                 lane.keep()
