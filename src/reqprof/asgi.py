@@ -178,7 +178,7 @@ class _Timed(Timed):
     __slots__ = ("_match", "_scope", "_send")
 
     def __init__(self, waiting: deque[Any], scope: Scope, send: Send) -> None:
-        self._waiting = waiting
+        self.waiting = waiting
         self._scope = scope
         self._send = send
         self._match = self.status = self.exception = self.sight = None

@@ -160,7 +160,7 @@ class _Timed(Timed):
     def __init__(
         self, waiting: deque[Any], environ: Environ, start_response: StartResponse
     ) -> None:
-        self._waiting = waiting
+        self.waiting = waiting
         self._environ = environ
         self._start_response = start_response
         self._match = self.status = self.exception = self.sight = None
@@ -175,8 +175,9 @@ class _Timed(Timed):
         return self._start_response(status, *rest, **named)
 
     def given(self) -> tuple[Any, ...]:
-        get = self._environ.get
-        match = self._match or route.flask_match(self._environ)  # it runs, or has just begun
+        get, match = self._environ.get, self._match
+        if self.status is None:  # it runs on
+            match = route.flask_match(self._environ)
         return get("REQUEST_METHOD", ""), get("SCRIPT_NAME", ""), get("PATH_INFO", ""), match
 
     def arrival(self) -> Arrival:

@@ -171,7 +171,8 @@ class _TimedBody:
 
     def __del__(self) -> None:
         # A server may also drop it unclosed.
-        self._timed.end()
+        if self._timed.waiting is not None:
+            self._timed.end()
 
 
 class _TimedSizedBody(_TimedBody):

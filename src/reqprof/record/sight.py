@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from _thread import get_ident
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record import stacks
 from reqprof.record.engines.clock import unseen
+from reqprof.store.native import original
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ MOST_TASKS = 100
 """Tasks of one request that are looked at; of more, the first ones that still run."""
 
 _doors: set[CodeType] = set()
+_thread: Callable[[], int] = original("_thread", "get_ident")
 
 
 def begins_at(*doors: CodeType) -> None:
@@ -44,7 +45,7 @@ class Sight:
 
     def __init__(self, timed: Timed, watch: Watch) -> None:
         self.timed: Timed | None = timed
-        self.thread = get_ident()
+        self.thread = _thread()
         self.watched: Watched | None = None
         self.is_stored = False  # as it was then
         self._watch = watch
@@ -148,7 +149,7 @@ class _Called:
         self._threads = threads
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        thread = get_ident()
+        thread = _thread()
         self._threads.append(thread)
         try:
             return self._function(*args, **named)

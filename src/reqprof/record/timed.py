@@ -47,13 +47,13 @@ class Ended(NamedTuple):
 class Timed:
     """What a door tells of a request that is not profiled; each door has its own kind of it.
 
-    ``_waiting`` takes what is known at the end. It is this process's: a child that is forked off
+    ``waiting`` takes what is known at the end. It is this process's: a child that is forked off
     meanwhile, and is not the request, has another one.
     """
 
-    __slots__ = ("_last", "_waiting", "began", "exception", "sight", "status")
+    __slots__ = ("_last", "began", "exception", "sight", "status", "waiting")
 
-    _waiting: deque[Any] | None
+    waiting: deque[Any] | None  # None once it has ended
     began: float  # by perf_counter
     _last: float
     exception: str | None
@@ -83,10 +83,10 @@ class Timed:
 
     def end(self, error: BaseException | None = None) -> None:
         """The app is done with the request. Only the first call counts; nothing is raised."""
-        waiting = self._waiting
+        waiting = self.waiting
         if waiting is None:
             return
-        self._waiting = None
+        self.waiting = None
         ended = time.perf_counter()
         raised = self.exception if error is None else type(error).__name__
         # A plain tuple is made in half the time of a named one.

@@ -34,9 +34,9 @@ class Watched:
 
     def __init__(self, request: Request, thread: int, since: float) -> None:
         self.request = request
-        self.thread = next(
-            (each.name for each in threading.enumerate() if each.ident == thread), ""
-        )
+        # Not enumerate(), whose lock is the app's, or gevent's.
+        known = threading._active.get(thread)  # type: ignore[attr-defined]
+        self.thread = "" if known is None else known.name
         self.samples = Samples(since)
         self.partial = False
         self._ended: Ended | None = None
