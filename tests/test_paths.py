@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reqprof.paths import matcher
+from reqprof.paths import is_of, matcher, outline
 
 pytestmark = pytest.mark.recording
 
@@ -67,3 +67,44 @@ def test_any_pattern_that_is_taken_can_be_asked(pattern: str, path: str) -> None
     found.fullmatch(path)
     if not any(sign in pattern for sign in "*?[{<"):
         assert found.fullmatch("/" + pattern)
+
+
+@pytest.mark.parametrize(
+    ("route", "glob"),
+    [
+        ("/orders", "/orders"),
+        ("/orders/{id}", "/orders/*"),
+        ("/orders/{id}/lines", "/orders/*/lines"),
+        ("/files/<path:rest>", "/files/*"),
+        ("/orders/*.css", "/orders/*.css"),
+        ("/a/*rest", "/a/*"),
+        ("/orders/{id:\\d+}/x", "/orders/*"),
+        ("/orders/(?P<pk>[0-9]+)/$", "/orders/*"),
+        ("/orders?/(x)", "/order*"),
+        ("/a.b/$", "/a*"),
+        ("/$", "/*"),
+        ("*", "*"),
+    ],
+)
+def test_an_outline_fits_all_the_paths_of_a_route(route: str, glob: str) -> None:
+    assert outline(route) == glob
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "is_one"),
+    [
+        ("/orders", "/orders", True),
+        ("/orders/{id}", "/orders/17", True),
+        ("/orders/{id}", "/orders/", False),
+        ("/orders/{id}", "/orders/17/lines", False),
+        ("/{a}-{b}/<int:c>", "/x-y/7", True),
+        ("/{a}-{b}/<int:c>", "/x/7", False),
+        ("/files/{rest:path}", "/files/a/b", True),
+        ("/files/{rest:path}", "/files", False),
+        ("/files/<path:rest>/end", "/files/a/b/end", False),  # that cannot be told from the two
+        ("/orders/(?P<pk>[0-9]+)/$", "/orders/17/", False),
+        ("/orders/*", "/orders/17", False),
+    ],
+)
+def test_a_path_is_of_a_template(route: str, path: str, is_one: bool) -> None:
+    assert is_of(route, path) is is_one

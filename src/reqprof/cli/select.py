@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from reqprof.cli.params import (
 )
 from reqprof.durations import parse_duration
 from reqprof.model import ENGINES, KEPT
+from reqprof.paths import fits
 from reqprof.store.traffic import RAISED
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Wanted:
     def takes_tally(self, window: Window, series: Series) -> bool:
         """Whether what was tallied passes every filter, times to the window's length."""
         return (
-            (not self.routes or any(_fits(series.route, pattern) for pattern in self.routes))
+            (not self.routes or any(fits(series.route, pattern) for pattern in self.routes))
             and (not self.methods or series.method.upper() in self.methods)
             and (not self.statuses or any(_outcome(series, one) for one in self.statuses))
             and (self.since is None or window.until >= self.since)
@@ -103,12 +103,7 @@ class Wanted:
 
 
 def _on_route(request: Request, pattern: str) -> bool:
-    # A template can hold what means something in a glob, such as a regular expression of Django.
-    return _fits(request.route, pattern) or _fits(request.path, pattern)
-
-
-def _fits(name: str | None, pattern: str) -> bool:
-    return name is not None and (name == pattern or fnmatchcase(name, pattern))
+    return fits(request.route, pattern) or fits(request.path, pattern)
 
 
 def _outcome(series: Series, wanted: Statuses) -> bool:
@@ -132,14 +127,18 @@ def _parse_label(text: str) -> tuple[str, str]:
     return key, value
 
 
+def bare_route(text: str) -> str:
+    """A route as a person types it: a guessed one is listed with a tilde, and copied from there."""
+    return text[1:] if text.startswith("~/") else text
+
+
 OPTIONS = (
     click.option(
         "--route",
         "routes",
         multiple=True,
         metavar="ROUTE",
-        # A guessed route is listed with a tilde before it, and copied from there.
-        callback=parsed(lambda text: text[1:] if text.startswith("~/") else text),
+        callback=parsed(bare_route),
         help="A route template or a path; * ? [..] are globs, * crosses slashes too. Repeatable.",
     ),
     click.option(
