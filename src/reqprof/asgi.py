@@ -270,6 +270,7 @@ def _arrival(scope: Scope) -> Arrival:
         method=_method(kind, scope.get("method")),
         path=str(scope.get("path", "")),
         traceparent=_header(scope, TRACEPARENT),
+        mounted=str(scope.get("root_path", "")),
     )
 
 

@@ -22,12 +22,12 @@ Entry = tuple[int, int, float, float, dict[Function, Edge]]
 Stats = dict[Function, Entry]
 """A pstats table, as ``pstats.Stats(...).stats`` holds it."""
 
-KEPT: Final = ("all", "baseline", "error", "slow", "worst", "keep", "trigger", "watch")
+KEPT: Final = ("all", "baseline", "error", "slow", "worst", "keep", "trigger", "arm", "watch")
 """What a profile can have been kept for.
 
 There was no rule; it is of the uniform share that fair averages are made from; it failed, was
-slow, was among the slowest of its route, or the app's own rule said so; it was asked for; it was
-watched, as it took long.
+slow, was among the slowest of its route, or the app's own rule said so; it was asked for, by a
+token or by ``reqprof arm``; it was watched, as it took long.
 """
 
 
@@ -82,14 +82,15 @@ class Request:
     engine: str = "cprofile"  # or exact; watch: sampled from outside; nothing: timed alone
     builtins: bool = True  # C functions are recorded
     clock: str = "wall"  # or cpu
-    # By the rate or callable; trigger: a valid token asked for it; watch: it took long.
+    # By the rate or callable; trigger: a valid token asked for it; arm: reqprof arm did; watch: it
+    # took long.
     chosen: str = "sample"
     kept: str = "all"  # one of KEPT: what the profile was kept for
     # One over the sampling rate it was chosen with; of the baseline also over that share. What was
     # kept or chosen for a reason of its own stands for itself: 1.
     weight: float = 1.0
     interrupted: bool = False  # another profiler took over: counts are short, merges leave it out
-    partial: bool = False  # it outlived max_duration: the profile holds what was before
+    partial: bool = False  # it outlived max_duration, or was paused: what was before is there
     trace_id: str | None = None  # W3C traceparent
     labels: dict[str, str] = field(default_factory=dict)
 

@@ -153,7 +153,7 @@ def test_a_partial_profile_says_so_and_where_it_stopped(
     result = reqprof("show", path)
 
     assert result.stdout.splitlines()[1] == (
-        "  partial: it still ran after max_duration; the profile holds what was before"
+        "  partial: it ran on after max_duration, or a pause; the profile holds what was before"
     )
     assert facts_of(result)["stopped"] == (
         f"at {SITE}starlette/routing.py:73 app -> /app/shop/views.py:49 checkout"

@@ -27,6 +27,7 @@ _GROUPS = {
     "worst": "of the slowest of their route",
     "keep": "by the app's own rule",
     "trigger": "asked for",
+    "arm": "asked for by reqprof arm",
     "watch": "that took long, watched",
 }
 

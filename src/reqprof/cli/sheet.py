@@ -25,7 +25,7 @@ WARNING = (
     "interrupted: another profiler took over during this request;"
     " counts and times are too small, and merges leave it out"
 )
-PARTIAL = "partial: it still ran after max_duration; the profile holds what was before"
+PARTIAL = "partial: it ran on after max_duration, or a pause; the profile holds what was before"
 
 REST = "the rest is I/O, locks and the interpreter lock"
 """What wall time is that is no CPU time."""
@@ -38,6 +38,7 @@ _KEPT = {
     "worst": "as one of the slowest of its route",
     "keep": "by the app's own rule",
     "trigger": "because a token asked for it",
+    "arm": "because reqprof arm asked for it",
 }
 
 _WORST = 3

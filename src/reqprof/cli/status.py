@@ -136,10 +136,11 @@ def _row(one: Status, moment: float) -> Row:
         f"{failed:,}",
         f"{one.in_flight:,}",
         _bytes(one.stored_bytes),
-        "a callable" if one.rate is None else f"{one.rate:g}",
+        "paused" if one.paused else "a callable" if one.rate is None else f"{one.rate:g}",
     ]
     styles = {at: "bad" for at, number in ((6, lost), (8, failed)) if number}
-    return Row(cells, styles | ({1: "bad"} if heard > SILENT else {}))
+    styles |= {1: "bad"} if heard > SILENT else {}
+    return Row(cells, styles | ({11: "bad"} if one.paused else {}))
 
 
 def _name(one: Status) -> str:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.model import MAX_METHOD, MAX_PATH, Request
+from reqprof.record.control import Told
 from reqprof.record.rules import Choice, Sampling
 from reqprof.record.trigger import COOKIES, HEADER, Trigger
 
@@ -39,17 +40,34 @@ class Arrival:
     method: str
     path: str
     traceparent: str | None
+    mounted: str = ""  # what stands before the path that the app's routes are for
 
 
 class Admission:
-    """The rules before the request, of one middleware."""
+    """The rules before the request, of one middleware.
+
+    ``never`` says that they choose none, ``idle`` that nothing else does so at present either;
+    ``quiet`` that the process is told nothing. The last two are not known before :meth:`heed`.
+    """
 
     def __init__(self, settings: Settings, counters: Counters) -> None:
         self._counters = counters
         self._sampling = Sampling(settings.sample)
         self._choice = Choice(settings.include, settings.exclude)
         self._trigger = None if settings.trigger is None else Trigger(settings.trigger)
-        self.idle = self._sampling.rate == 0.0 and self._trigger is None
+        self.never = self._sampling.rate == 0.0 and self._trigger is None
+        self.renew()
+
+    def renew(self) -> None:
+        """It is not known what this process is told."""
+        self.idle = self.quiet = False
+        self._told = Told()
+
+    def heed(self, told: Told) -> None:
+        """Do as the process is told."""
+        self._told = told
+        self.quiet = told == Told()
+        self.idle = self.never and not told.armed
 
     @property
     def rate(self) -> float | None:
@@ -65,11 +83,9 @@ class Admission:
         name)`` is the value of one of the :data:`HEADERS`, where the request has it.
         """
         if self._trigger is not None:
-            valid = self._trigger.asks(partial(header, raw), lambda: arrival(raw).path)
-            if valid:
-                return facts(arrival(raw), chosen="trigger")
-            if valid is False:
-                self._counters.add("trigger_refused")
+            request = self._triggered(arrival, header, raw)
+            if request is not None:
+                return request
         # A callable is given the facts that are stored if it says yes; a rate needs none.
         if self._sampling.rate is None:
             request = facts(arrival(raw))
@@ -83,11 +99,50 @@ class Admission:
         request = facts(arrival(raw), weight=weight)
         return request if self._let_through(request) else None
 
+    def admit_as_told(
+        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+    ) -> Request | None:
+        """As :meth:`admit`, where the process is told something."""
+        if self._told.paused:
+            self._skip(header, raw)
+            return None
+        came = arrival(raw)
+        if not any(armed.may_take(came) for armed in self._told.armed):
+            return self.admit(arrival, header, raw)
+        request = self._triggered(arrival, header, raw) or facts(came)
+        if request.chosen == "trigger":
+            return request
+        # What no place is left for is judged as it would have been.
+        may = self._choice.takes(request)
+        weight = self._sampling.weight(request.trace_id, request) if may else None
+        if weight is None:
+            return replace(request, chosen="arm")
+        return replace(request, weight=weight)
+
+    def _triggered(
+        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+    ) -> Request | None:
+        """The facts of a request with a valid token."""
+        if self._trigger is None:
+            return None
+        valid = self._trigger.asks(partial(header, raw), lambda: arrival(raw).path)
+        if valid:
+            return facts(arrival(raw), chosen="trigger")
+        if valid is False:
+            self._counters.add("trigger_refused")
+        return None
+
     def _let_through(self, request: Request) -> bool:
         may = self._choice.takes(request)
         if not may:
             self._counters.add("skipped_rules")
         return may
+
+    def _skip(self, header: Callable[[A, str], str | None], raw: A) -> None:
+        """Count a request that the rate would choose, or that a callable might."""
+        rate = self._sampling
+        if rate.rate is None or rate.weight(_trace_id(header(raw, TRACEPARENT))) is not None:
+            self._counters.add("skipped_paused")
 
 
 def facts(came: Arrival, **chosen: Any) -> Request:

@@ -21,9 +21,11 @@ class Counters:
 
     ``profiled`` requests were recorded; of these ``stored`` are on disk, ``empty`` held no call,
     ``dropped`` found the queue full, ``unwritten`` the disk; ``interrupted`` ones were cut short
-    by another profiler. ``skipped_*`` requests ran unprofiled, for the reason in the name.
-    ``not_kept`` ones no rule wanted. Of those stored, ``displaced`` ones were deleted again, as
-    slower ones of their route came. ``trigger_refused`` counts tokens that were not valid.
+    by another profiler. ``skipped_*`` requests ran unprofiled, for the reason in the name;
+    ``skipped_paused`` ones came while ``reqprof pause`` held. ``not_kept`` ones no rule wanted. Of
+    those stored, ``displaced`` ones were deleted again, as slower ones of their route came.
+    ``trigger_refused`` counts tokens that were not valid, ``control_refused`` files of ``reqprof
+    arm`` and ``pause`` that made no sense.
     ``unsaved_times`` tallies of what requests took found no room on disk; ``untimed`` tells that
     more ended at once than could be tallied. ``failed_*`` are faults of reqprof's own, or of what
     is the app's (``failed_keep``, ``failed_on_profile``); ``pruned`` is files deleted to keep a

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from reqprof.record.counters import told
-from reqprof.record.keeping import File
+from reqprof.record.keeping import File, Verdict
 from reqprof.record.options import MAX_QUEUE
 from reqprof.store.background import BACKGROUND
 from reqprof.store.index import HOST
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reqprof.model import Request, Stats
+    from reqprof.record.control import Control
     from reqprof.record.counters import Counters
     from reqprof.record.engines import Session
-    from reqprof.record.keeping import Verdict
     from reqprof.record.options import Settings
     from reqprof.record.recording import Recording
     from reqprof.record.samples import Samples
     from reqprof.record.upkeep import Upkeep
     from reqprof.record.watched import Watched
+    from reqprof.store.claims import Claim
     from reqprof.store.writer import Writer
 
     Finished = Callable[[Stats, Request], None]
@@ -45,12 +46,15 @@ class Delivery:
         counters: Counters,
         writer: Writer,
         upkeep: Upkeep,
+        control: Control,
         finished: Finished | None,
     ) -> None:
         self._settings = settings
         self._counters = counters
         self._writer = writer
         self._upkeep = upkeep
+        self._control = control
+        self._claim: Claim | None = None  # of the profile that is being stored
         self._finished = finished
         self._keeping = settings.keeping(self._keep_failed)
 
@@ -75,6 +79,9 @@ class Delivery:
         try:
             self._store(recording, session)
         finally:
+            if self._claim is not None:  # there is no profile to fill it with
+                self._claim.release()
+                self._claim = None
             _forget(recording, session)
 
     def _store(self, recording: Recording | Watched, session: Session | Samples) -> None:
@@ -83,7 +90,7 @@ class Delivery:
             if session.fault is not None:
                 raise session.fault
             ended = replace(recording.request, **recording.seen(store_path=True))
-            verdict = self._keeping.verdict(ended)
+            verdict = self._verdict(ended)
             if verdict is None:
                 self._counters.add("not_kept")
                 self._tally(recording, None)
@@ -107,6 +114,7 @@ class Delivery:
             self._counters.add("pruned", gone)
             self._counters.add("stored")
             is_stored = True
+            self._deliver(request)
             self._displace(ended, request)
             self._tell(request)
         except OSError as error:
@@ -120,6 +128,20 @@ class Delivery:
                 self._finished(stats, request)
             except BaseException as error:
                 self._counters.trouble("failed_print", f"stream= took no report: {told(error)}")
+
+    def _verdict(self, ended: Request) -> Verdict | None:
+        """Why it is kept: for an order, or by the usual rules if they are what chose it."""
+        if ended.chosen in ("sample", "arm"):  # a trigger's is somebody else's
+            self._claim = self._control.take(ended)
+        if self._claim is not None:
+            return Verdict("arm", 1.0)
+        return None if ended.chosen == "arm" else self._keeping.verdict(ended)
+
+    def _deliver(self, request: Request) -> None:
+        """Tell who has asked for it, if anybody has."""
+        if self._claim is not None:
+            self._claim.fill(request, self._writer.last_name)
+            self._claim = None
 
     def _tell(self, request: Request) -> None:
         """What the user wants done with each profile, now that it is stored."""

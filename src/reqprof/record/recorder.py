@@ -6,13 +6,16 @@ import math
 import sys
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reqprof.record import pools, spans
 from reqprof.record.admission import Admission
+from reqprof.record.control import Control
 from reqprof.record.counters import Counters, told
 from reqprof.record.delivery import Delivery
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
+from reqprof.record.engines.choose import aside
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.upkeep import Upkeep
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from reqprof.model import Request
     from reqprof.record.admission import Arrival
+    from reqprof.record.control import Told
     from reqprof.record.delivery import Finished
     from reqprof.record.engines import Engine, Session
     from reqprof.store.naming import NameMaker
@@ -55,9 +59,12 @@ class Recorder:
         self.settings = settings
         self.counters = Counters()
         self._admission = Admission(settings, self.counters)
+        self.control = Control(settings.out_dir, self.counters, self._heed)
         writer = Writer(settings.out_dir, settings.caps(), template)
         self.upkeep = Upkeep(self, writer)
-        self._delivery = Delivery(settings, self.counters, writer, self.upkeep, finished)
+        self._delivery = Delivery(
+            settings, self.counters, writer, self.upkeep, self.control, finished
+        )
         self.watch = None
         if settings.watches:
             self.watch = Watch(settings, self.counters, self._delivery)
@@ -67,9 +74,9 @@ class Recorder:
         self._engine: Engine | None = None
         self._engine_retry = 0.0
         self._lacking = Unavailable(NO_ENGINE, "the engine has not been proved")
-        if not self._admission.idle:
-            self._try_engine()
-        if settings.follow and (self.watch is not None or not self._admission.idle):
+        if not self._admission.never:
+            self._make_ready()
+        elif settings.follow and self.watch is not None:
             self.hook(pools.hook)
         if settings.strict:
             writer.prepare()
@@ -124,6 +131,21 @@ class Recorder:
         if self.settings.strict:
             raise error
 
+    def _heed(self, told: Told) -> None:
+        """Do as the process was told through its folder."""
+        if told.armed and self._admission.never:
+            with suppress(Unavailable):  # each request that is to be profiled raises it again
+                self._make_ready()
+        if self.watch is not None:
+            self.watch.paused = told.paused
+        self._admission.heed(told)
+
+    def _make_ready(self) -> None:
+        """Do what can be done before the first request that is to be profiled."""
+        self._try_engine()
+        if self.settings.follow:
+            self.hook(pools.hook)
+
     def _try_engine(self) -> None:
         """Find out now rather than at the first request; no request has been skipped yet."""
         try:
@@ -169,7 +191,12 @@ class Recorder:
     def _begin(
         self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
     ) -> Recording | None:
-        request = self._admission.admit(arrival, header, raw)
+        if self._admission.quiet:
+            request = self._admission.admit(arrival, header, raw)
+        else:
+            if self.control.unread:
+                aside(self.control.look)
+            request = self._admission.admit_as_told(arrival, header, raw)
         return None if request is None else self._start(request)
 
     def _start(self, request: Request) -> Recording | None:
@@ -211,7 +238,7 @@ class Recorder:
         limit = self.settings.max_duration
         for recording in list(self._in_flight):
             most = limit or (_STREAM_SECONDS if recording.streams() else math.inf)
-            if recording.age() > most:
+            if recording.age() > most or self.control.told.paused:
                 recording.stop()
         if self._in_flight and not self._looking:
             self._looking = BACKGROUND.later(self._pause(), self._look)
@@ -233,6 +260,8 @@ def _after_fork() -> None:
         for recording in list(recorder._in_flight):
             recording.disown()
         recorder._in_flight.clear()
+        recorder.control.renew()
+        recorder._admission.renew()
         recorder.upkeep.reset()
         recorder._looking = False
         recorder._delivery.renew()

@@ -72,12 +72,12 @@ class Upkeep:
 
     def waiting(self) -> deque[Any] | None:
         """Where a request that runs unprofiled is noted at its end; None where it is not timed."""
-        times = self._times
-        if times is None or active() is not None:
+        if active() is not None:
             return None  # within a request that is profiled, nothing of ours is to be seen
         if not self._pulse.beats:
             self.begin()
-        return times.waiting
+        times = self._times
+        return None if times is None else times.waiting
 
     def profiled(self, request: Request, *, is_stored: bool) -> None:
         """A profiled request has ended. From any thread."""
@@ -88,7 +88,8 @@ class Upkeep:
         """What is to be done each second."""
         if self._times is not None:
             self._times.turn()
-        if time.monotonic() - self._said >= SAY_SECONDS:
+        is_new = self._recorder.control.look()
+        if is_new or time.monotonic() - self._said >= SAY_SECONDS:
             self.say()
 
     def say(self) -> None:
@@ -96,6 +97,8 @@ class Upkeep:
         self._said = time.monotonic()
         if not self._pulse.beats:
             return
+        if self._times is None and not self._counters.as_dict():
+            return  # it does nothing, but for looking whether it is asked to
         try:
             self._writer.prepare()
             self._file.save(self._status())
@@ -114,6 +117,7 @@ class Upkeep:
             python=platform.python_version(),
             engine=recorder.engine_name,
             rate=recorder.rate,
+            paused=recorder.control.told.paused,
             timed=0 if self._times is None else self._times.count,
             in_flight=recorder.in_flight,
             stored_bytes=self._writer.stored_bytes,

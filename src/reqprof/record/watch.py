@@ -46,6 +46,8 @@ _SPARE_SECONDS = 1.0  # the share of so long may be saved up
 class Watch:
     """Of one middleware: its requests in flight that are not profiled."""
 
+    paused = False  # by reqprof pause
+
     def __init__(self, settings: Settings, counters: Counters, delivery: Delivery) -> None:
         self._after = settings.watch_seconds
         self._longest = settings.max_duration or math.inf
@@ -71,7 +73,7 @@ class Watch:
         """It has ended; whether what is known of its end is taken over."""
         self._sights.pop(sight, None)
         try:
-            if sight.watched is None and isinstance(error, SystemExit):
+            if sight.watched is None and isinstance(error, SystemExit) and not self.paused:
                 # Its server has given it up, as gunicorn does: the traceback is what it was at.
                 self._see(sight, timed, stacks.of_traceback(error.__traceback__), at_work=True)
             watched = sight.watched
@@ -91,6 +93,8 @@ class Watch:
         moment = time.perf_counter()
         first = min(self._after, self._longest)
         again = moment + max(first, IDLE_SECONDS)
+        if self.paused:
+            return again
         running: Running | None = None
         seen = 0
         for sight in list(self._sights):

@@ -42,6 +42,7 @@ class Status:
     timed: int  # requests that have ended, profiled or not; 0 where none are timed
     in_flight: int  # profiled ones
     stored_bytes: int
+    paused: bool = False  # by reqprof pause
     counters: dict[str, int] = field(default_factory=dict)
     trouble: Trouble | None = None
 
@@ -110,6 +111,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("pid", "timed", "in_flight", "stored_bytes"), (int,)),
     **dict.fromkeys(("started", "written"), _NUMBER),
     "rate": (*_NUMBER, type(None)),
+    "paused": (bool,),
     "counters": (dict,),
     "trouble": (dict, type(None)),
 }
