@@ -120,12 +120,14 @@ def put_rubbish(folder: Path, name: str = "rubbish.prof") -> Path:
     return folder / name
 
 
-def tally(folder: Path, durations: Sequence[float], host: str = "web-1") -> None:
+def tally(
+    folder: Path, durations: Sequence[float], host: str = "web-1", route: str = "/timed"
+) -> None:
     """Have requests to one route tallied as a served process does that profiles none of them."""
     window = Window(host, 42, NOON, NOON + 299)
-    counted = window.tallies.setdefault(Series("http", "GET", "/timed", False, "2xx"), Tally())
+    counted = window.tallies.setdefault(Series("http", "GET", route, False, "2xx"), Tally())
     for duration in durations:
-        facts = {"route": "/timed", "duration": duration, "host": host, "engine": ""}
+        facts = {"route": route, "duration": duration, "host": host, "engine": ""}
         counted.add(duration, partial(request, **facts))
     (folder / index.FOLDER).mkdir(exist_ok=True)
     TrafficFiles(folder).save(window, is_over=True)

@@ -19,6 +19,9 @@ COMMANDS = {
     "merge": "Add many profiles up into one picture, table or profile.",
     "token": "Print a token with which a request asks for its own profile.",
     "status": "Show what each process that writes to a folder does, and what goes wrong.",
+    "arm": "Have running processes profile the next requests like this, and list them.",
+    "pause": "Have every process that writes to a folder stop profiling.",
+    "resume": "Have the processes that were paused profile again.",
     "flame": "Draw one profile, or a program's run, with the options of flameprof.",
 }
 """Each subcommand with the first line of its module's docstring, so that help loads no module."""

@@ -114,6 +114,13 @@ def emit(lines: Iterable[str]) -> None:
             sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
+def flush() -> None:
+    """Show what was emitted so far, also to a pipe that waits for it."""
+    if sys.stdout is not None:
+        with _printing():
+            sys.stdout.flush()
+
+
 def emit_json(value: object) -> None:
     """One JSON document to stdout, in ASCII, so that any reader takes it."""
     emit([json.dumps(value, indent=2, allow_nan=False)])
