@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from reqprof.record import announce, route, spans, start
 from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
-from reqprof.record.sight import TaskSight
+from reqprof.record.sight import TaskSight, work_for, work_on
 from reqprof.record.steps import Steps
 from reqprof.record.tasks import Followed, hook
 from reqprof.record.timed import Known, Timed
@@ -204,7 +204,12 @@ class _Timed(Timed):
         return self._send(message)
 
     async def _send_last(self, message: Message) -> None:
-        await self._send(message)
+        token = None if self.sight is None else work_for(None)
+        try:
+            await self._send(message)
+        finally:
+            if token is not None:
+                work_on(token)
         self.last_byte()
 
     def given(self) -> tuple[Any, ...]:

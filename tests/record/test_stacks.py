@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import signal
 import sys
 import threading
 import types
@@ -110,7 +111,7 @@ async def with_an_iterator() -> None:
 def test_a_suspended_coroutine_is_at_what_it_awaits(coroutine: Any, stack: list[str]) -> None:
     awaited = coroutine()
     awaited.send(None)
-    frames, runs, task = here(awaited)
+    frames, runs, task, _ = here(awaited)
     assert names(frames) == stack
     assert (runs, task) == (False, None)
     awaited.close()
@@ -139,7 +140,7 @@ def test_one_that_has_ended_is_nowhere() -> None:
     awaited.send(None)
     with suppress(StopIteration):
         awaited.send(None)
-    assert here(awaited) == Awaited([], runs=False, task=None)
+    assert here(awaited) == Awaited([], runs=False, task=None, future=None)
 
 
 def test_one_that_runs_is_at_what_its_thread_is_at() -> None:
@@ -254,7 +255,7 @@ async def awaiting_tasks_in_turn() -> None:
     ],
 )
 def test_a_task_that_is_awaited_is_looked_into(request_: Any, stack: list[str]) -> None:
-    frames, runs, task = look_at(request_, turns=5)
+    frames, runs, task, _ = look_at(request_, turns=5)
     assert names(frames) == stack
     assert not runs
     assert task is not None
@@ -283,12 +284,27 @@ def test_a_future_that_somebody_else_completes_ends_the_stack() -> None:
     assert names(look_at(of_a_thread).frames) == ["of_a_thread"]
 
 
-@pytest.mark.parametrize("start", [asyncio.gather, asyncio.wait_for])
-def test_what_waits_for_others_is_at_its_own_await(start: Any) -> None:
+def test_a_task_that_is_shielded_is_looked_into() -> None:
     async def request() -> None:
-        await (start(sleeper(), 600) if start is asyncio.wait_for else start(sleeper()))
+        await asyncio.shield(sleeper())
 
-    assert names(look_at(request).frames)[0] == "request"
+    assert names(look_at(request).frames) == ["request", "sleeper", "sleep"]
+
+
+def test_a_step_of_an_async_generator_that_has_a_default_is_looked_into() -> None:
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+        await inner()
+
+    async def request() -> None:
+        steps = numbers()
+        await anext(steps)
+        await anext(steps, None)
+
+    awaited = request()
+    awaited.send(None)
+    assert names(here(awaited).frames) == ["request", "numbers", "inner", "paused"]
+    awaited.close()
 
 
 def test_a_circle_of_tasks_is_no_endless_stack() -> None:
@@ -367,7 +383,7 @@ def test_what_trio_runs_is_seen_too() -> None:
     import trio.testing
 
     trio.run(main)
-    ((frames, runs, _),) = found
+    ((frames, runs, _, _),) = found
     assert names(frames)[:2] == ["request", "sleep_forever"]
     assert not runs
 
@@ -399,6 +415,21 @@ class TestGreenlets:
 
         assert names(greenlet.greenlet(work).switch())[-2:] == ["work", "now"]
 
+    def test_what_a_coroutine_has_another_greenlet_do_is_its_own(self) -> None:
+        import greenlet
+
+        def deep() -> Awaited:
+            return here(running)
+
+        async def request() -> Awaited:
+            return greenlet.greenlet(deep).switch()  # type: ignore[no-any-return]
+
+        running = request()
+        with pytest.raises(StopIteration) as end:
+            running.send(None)
+        assert names(end.value.value.frames) == ["request", "deep", "here", "now"]
+        assert end.value.value.runs
+
     def test_one_that_has_ended_or_not_begun_is_nowhere(self) -> None:
         import greenlet
 
@@ -425,6 +456,26 @@ def test_a_traceback_is_the_stack_from_where_it_was_caught() -> None:
     assert names(frames) == ["top", "raising", "raising", "raising"]
     assert line(frames) == 3
     assert stacks.of_traceback(None) == []
+
+
+def test_what_the_handler_of_a_signal_did_is_left_out() -> None:
+    def handle(number: int, frame: object) -> None:
+        raise SystemExit(1)
+
+    def work() -> None:
+        signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            work()
+        assert caught.tb is not None
+        frames = stacks.of_traceback(caught.tb.tb_next)
+        assert names(frames) == ["work", "handle"]
+        assert names(stacks.before_signal(frames)) == ["work"]
+        assert names(stacks.before_signal(frames[:1])) == ["work"]
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_thread_s_stack_is_whole_and_outermost_first() -> None:

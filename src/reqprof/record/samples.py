@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from reqprof.record.engines.session import is_own
+from reqprof.record.stacks import MAX_DEPTH
 from reqprof.store import calltree
 from reqprof.store.native import original
 
@@ -45,7 +46,7 @@ class Samples:
         It stands for the time since the one before: where the interpreter was held for long, by
         what the stack shows when it lets go, that is long too.
         """
-        stack = tuple(code for code, _ in frames if not is_own(code))
+        stack = tuple(code for code, _ in frames if not is_own(code))[:MAX_DEPTH]
         with self._lock:
             if self._closed or not stack:
                 return

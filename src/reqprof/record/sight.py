@@ -6,19 +6,19 @@ import asyncio
 import sys
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reqprof.record import stacks
+from reqprof.record import joins, stacks
 from reqprof.record.engines.clock import unseen
 from reqprof.store.native import original
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Context
+    from contextvars import Context, Token
     from types import CodeType
 
     from reqprof.record.notes import Frames
-    from reqprof.record.stacks import Running
+    from reqprof.record.stacks import Awaited, Running
     from reqprof.record.timed import Timed
     from reqprof.record.watch import Watch
     from reqprof.record.watched import Watched
@@ -27,7 +27,7 @@ MOST_TASKS = 100
 """Tasks of one request that are looked at; of more, the first ones that still run."""
 
 _doors: set[CodeType] = set()
-_thread: Callable[[], int] = original("_thread", "get_ident")
+_thread: Callable[[], int] = original("_thread", "get_ident")  # gevent's is one of greenlets
 
 
 def begins_at(*doors: CodeType) -> None:
@@ -41,13 +41,14 @@ class Sight:
     It and its ``timed`` know each other until the request ends.
     """
 
-    __slots__ = ("_watch", "is_stored", "thread", "timed", "watched")
+    __slots__ = ("_watch", "among", "thread", "timed", "watched")
+
+    among: object  # the watch's requests, of the process that the request is in
 
     def __init__(self, timed: Timed, watch: Watch) -> None:
         self.timed: Timed | None = timed
         self.thread = _thread()
         self.watched: Watched | None = None
-        self.is_stored = False  # as it was then
         self._watch = watch
         timed.sight = self
         watch.begin(self)
@@ -68,8 +69,9 @@ class ThreadSight(Sight):
     __slots__ = ("_greenlet",)
 
     def __init__(self, timed: Timed, watch: Watch) -> None:
-        greenlets = sys.modules.get("greenlet")
-        self._greenlet = None if greenlets is None else greenlets.getcurrent()
+        # It may be half imported.
+        current = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+        self._greenlet = None if current is None else current()
         super().__init__(timed, watch)
 
     def stack(self, running: Running) -> tuple[Frames, bool]:
@@ -91,17 +93,14 @@ class TaskSight(Sight):
     def __init__(self, timed: Timed, watch: Watch, coroutine: Any) -> None:
         self._coroutine = coroutine
         self._tasks: list[tuple[weakref.ref[Any], weakref.ref[Any] | None]] = []  # and who began it
-        self._threads: list[int] = []  # of pools, that work for it now
+        self._threads: list[_Pool] = []  # that work for it now
         super().__init__(timed, watch)
 
     def __enter__(self) -> None:
-        self._token = _set(self)
+        self._token = work_for(self)
 
     def __exit__(self, *_: object) -> None:
-        try:  # noqa: SIM105  suppress() would be seen
-            _reset(self._token)
-        except (ValueError, RuntimeError):
-            pass  # closed by a collection, in another context
+        work_on(self._token)
 
     def started(self, task: Any) -> None:
         """It has started a task."""
@@ -110,22 +109,30 @@ class TaskSight(Sight):
 
     def calling(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """``function``, as a pool's thread is to call it for the request."""
-        return _Called(function, self._threads)
+        return _Called(function, self._threads, _parent())
 
     def stack(self, running: Running) -> tuple[Frames, bool]:
-        frames, at_work, parent = stacks.of_coroutine(self._coroutine, self.thread, running)
         tasks = [(task, above) for each, above in self._tasks if (task := each()) is not None]
-        for _ in range(len(tasks)):
-            if at_work or not (children := _children(tasks, parent)):
-                break
+        ours = {id(task) for task, _ in tasks}
+        seen = stacks.of_coroutine(self._coroutine, self.thread, running)
+        frames, parent = seen.frames, seen.task
+        while not seen.runs and seen.frames and len(frames) < stacks.MAX_DEPTH:
+            children = _waited_for(seen, [each for each, up in tasks if _is_of(parent, up, ours)])
             # The one that runs, or else the first: what all of them wait for comes to an end last.
-            seen = [stacks.of_coroutine(each.get_coro(), self.thread, running) for each in children]
-            place = next((place for place, one in enumerate(seen) if one.runs), 0)
-            more, at_work, inner = seen[place]
-            frames, parent = frames + more, inner or children[place]
-        for thread in () if at_work else self._threads[:1]:
-            return frames + stacks.inside(stacks.of_frame(running.get(thread)), _CALLED), True
-        return frames, at_work
+            looks = [
+                (each, stacks.of_coroutine(each.get_coro(), self.thread, running))
+                for each in children
+            ]
+            if not looks:
+                break
+            child, seen = next((look for look in looks if look[1].runs), looks[0])
+            frames, parent = frames + seen.frames, seen.task or child
+        if not seen.runs and joins.is_for_a_thread(seen.frames, seen.future):
+            for thread, above in list(self._threads):
+                if _is_of(parent, above, ours):
+                    at = stacks.of_frame(running.get(thread))
+                    return frames + stacks.inside(at, _CALLED), True
+        return frames, seen.runs
 
     def _forget_ended(self) -> bool:
         """Whether there is room for one more task."""
@@ -141,20 +148,49 @@ def at_work(context: Context | None = None) -> TaskSight | None:
     return found if found is not None and found.timed is not None else None
 
 
+def work_for(sight: TaskSight | None) -> Token[Any]:
+    """From now on this context works for that request.
+
+    With None for nobody: what the server does inside ``send`` may begin the next request.
+    """
+    return _set(sight)
+
+
+def work_on(token: Token[Any]) -> None:
+    """Undo :func:`work_for`."""
+    try:  # noqa: SIM105  suppress() would be seen
+        _reset(token)
+    except (ValueError, RuntimeError):
+        pass  # closed by a collection, in another context
+
+
+class _Pool(NamedTuple):
+    """A pool's thread, and the task that has it work."""
+
+    thread: int
+    above: weakref.ref[Any] | None
+
+
 class _Called:
     """A function that a pool's thread will call."""
 
-    def __init__(self, function: Callable[..., Any], threads: list[int]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        threads: list[_Pool],
+        above: weakref.ref[Any] | None,
+    ) -> None:
         self._function = function
         self._threads = threads
+        self._above = above
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        thread = _thread()
-        self._threads.append(thread)
+        pool = _Pool(_thread(), self._above)
+        self._threads.append(pool)
         try:
             return self._function(*args, **named)
         finally:
-            self._threads.remove(thread)
+            self._threads.remove(pool)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)
@@ -171,17 +207,16 @@ def _parent() -> weakref.ref[Any] | None:
     return None if task is None else weakref.ref(task)
 
 
-def _children(
-    tasks: list[tuple[Any, weakref.ref[Any] | None]], parent: Any
-) -> list[asyncio.Task[Any]]:
-    """Those that ``parent`` has begun and that run on; without one, those of no task of ours."""
-    ours = {id(task) for task, _ in tasks}
-    found = []
-    for task, above in tasks:
-        began = None if above is None else above()
-        if not task.done() and (began is parent if parent is not None else id(began) not in ours):
-            found.append(task)
-    return found
+def _waited_for(seen: Awaited, started: list[Any]) -> list[Any]:
+    """The tasks that ``seen`` waits for, which has ``started`` some."""
+    tasks = started if joins.is_for_any(seen.frames) else joins.gathered(seen.future)
+    return [each for each in tasks if isinstance(each, asyncio.Task) and not each.done()]
+
+
+def _is_of(parent: Any, above: weakref.ref[Any] | None, ours: set[int]) -> bool:
+    """Whether ``above`` is ``parent``; where there is none, whether it is none of ``ours``."""
+    began = None if above is None else above()
+    return began is parent if parent is not None else id(began) not in ours
 
 
 # In a stretch: nothing that a profile would show.

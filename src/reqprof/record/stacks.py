@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import sys
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FunctionType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from reqprof.record import joins
 from reqprof.record.steps import Steps
 
 if TYPE_CHECKING:
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 MAX_DEPTH = 500
 """Frames of one stack; what is further in is left out."""
 
-_STEPS = {"coroutine_wrapper", "FutureIter", "async_generator_asend", "async_generator_athrow"}
+_STEPS = {
+    *("coroutine_wrapper", "FutureIter"),
+    *("async_generator_asend", "async_generator_athrow", "anext_awaitable"),
+}
 """Iterators that tell nobody what they are of; only the garbage collector knows."""
 
 
@@ -47,6 +52,15 @@ def of_traceback(trace: TracebackType | None) -> Frames:
     return found
 
 
+def before_signal(frames: Frames) -> Frames:
+    """Without what the handler of a signal did: the stack that it interrupted."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    functions = [each for each in handlers if isinstance(each, (FunctionType, MethodType))]
+    codes = {getattr(each, "__code__", None) for each in functions}
+    place = next((place for place, (code, _) in enumerate(frames) if code in codes), None)
+    return frames[:place]
+
+
 def of_greenlet(greenlet: Any, thread: int, running: Running) -> Frames:
     """The stack of a greenlet, which either rests or is what its thread runs."""
     resting = greenlet.gr_frame
@@ -56,11 +70,15 @@ def of_greenlet(greenlet: Any, thread: int, running: Running) -> Frames:
 
 
 class Awaited(NamedTuple):
-    """The stack of a coroutine, whether it runs, and the innermost task that it awaits, if any."""
+    """The stack of a coroutine, and whether it runs.
+
+    And the innermost task that it awaits, if any, and the future that this waits for.
+    """
 
     frames: Frames
     runs: bool
     task: asyncio.Task[Any] | None
+    future: asyncio.Future[Any] | None
 
 
 def of_coroutine(awaited: Any, thread: int, running: Running) -> Awaited:
@@ -69,20 +87,21 @@ def of_coroutine(awaited: Any, thread: int, running: Running) -> Awaited:
     What waits for no coroutine, but for a future that somebody else completes, ends the stack.
     """
     found: Frames = []
-    task = None
+    task = future = None
     while awaited is not None and len(found) < MAX_DEPTH:
         inside = _inside(awaited)
         if inside is None:
             task = awaited if isinstance(awaited, asyncio.Task) else task
+            future = awaited if isinstance(awaited, asyncio.Future) else future
             awaited = _behind(awaited)
             continue
         code, frame, is_running, awaited = inside
         if frame is None:
             break  # it has ended
         if is_running:
-            return Awaited(found + _from(frame, running.get(thread)), runs=True, task=task)
+            return Awaited(found + _from(frame, running.get(thread)), True, task, None)
         found.append((code, frame.f_lasti))
-    return Awaited(found, runs=False, task=task)
+    return Awaited(found, False, task, future)
 
 
 def inside(frames: Frames, doors: Container[CodeType]) -> Frames:
@@ -113,10 +132,17 @@ def _behind(awaited: Any) -> Any:
         return awaited.coroutine
     if isinstance(awaited, asyncio.Task):
         return awaited.get_coro()
+    if isinstance(awaited, asyncio.Future):
+        shielded = joins.source(awaited)
+        return shielded if isinstance(shielded, asyncio.Future) else None
     if type(awaited).__name__ in _STEPS:
-        known = (CoroutineType, GeneratorType, AsyncGeneratorType, asyncio.Future)
-        return next((each for each in gc.get_referents(awaited) if isinstance(each, known)), None)
+        return next((each for each in gc.get_referents(awaited) if _leads_on(each)), None)
     return None
+
+
+def _leads_on(referent: object) -> bool:
+    known = (CoroutineType, GeneratorType, AsyncGeneratorType, asyncio.Future)
+    return isinstance(referent, known) or type(referent).__name__ in _STEPS
 
 
 def _from(frame: FrameType, innermost: FrameType | None) -> Frames:
@@ -128,7 +154,16 @@ def _from(frame: FrameType, innermost: FrameType | None) -> Frames:
         if at is frame:
             return inwards[::-1]
         at = at.f_back
-    return [(frame.f_code, frame.f_lasti)]  # of another thread, or it has just ended
+    only = [(frame.f_code, frame.f_lasti)]
+    # It has another greenlet work for it, as SQLAlchemy does; or it has just ended.
+    is_elsewhere = "greenlet" in sys.modules and _outermost(innermost) is not _outermost(frame)
+    return only + inwards[::-1] if is_elsewhere else only
+
+
+def _outermost(frame: FrameType | None) -> FrameType | None:
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def now() -> Running:

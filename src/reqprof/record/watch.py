@@ -40,6 +40,9 @@ SHARE: Final = 0.01
 IDLE_SECONDS: Final = 0.05
 """Between two looks, at least, where no request is sampled."""
 
+MOST_SECONDS: Final = 1.0
+"""Between two looks, at most: a middleware that is made meanwhile may want them sooner."""
+
 _SPARE_SECONDS = 1.0  # the share of so long may be saved up
 
 
@@ -59,11 +62,12 @@ class Watch:
 
     def reset(self) -> None:
         """In a forked child: its parent's requests are not its own."""
-        self._sights: dict[Sight, None] = {}  # in the order in which they began
+        self._sights: dict[Sight, bool] = {}  # in the order in which they began
 
     def begin(self, sight: Sight) -> None:
         """A request is in flight."""
-        self._sights[sight] = None
+        sight.among = self._sights
+        self._sights[sight] = True
         if not WATCHER.runs:
             WATCHER.start()
 
@@ -71,19 +75,23 @@ class Watch:
         self, sight: Sight, timed: Timed, ended: tuple[Any, ...], error: BaseException | None
     ) -> bool:
         """It has ended; whether what is known of its end is taken over."""
-        self._sights.pop(sight, None)
+        if sight.among is not self._sights:
+            return False  # this is a forked child, and not the request
+        is_whole = self._sights.pop(sight, False)  # or else it was left: only one gets it
         try:
-            if sight.watched is None and isinstance(error, SystemExit) and not self.paused:
+            is_given_up = is_whole and isinstance(error, SystemExit) and not self.paused
+            if is_given_up and sight.watched is None:
                 # Its server has given it up, as gunicorn does: the traceback is what it was at.
-                self._see(sight, timed, stacks.of_traceback(error.__traceback__), at_work=True)
+                frames = stacks.before_signal(stacks.of_traceback(error.__traceback__))
+                self._see(sight, timed, frames, at_work=True)
             watched = sight.watched
             if watched is None:
                 return False
-            if sight.is_stored:
-                self._delivery.outlived(watched.outlived(Ended._make(ended)))
-            else:
+            if is_whole:
                 watched.end(Ended._make(ended))
                 self._delivery.queue(watched, watched.samples)
+            else:
+                self._delivery.outlived(watched.outlived(Ended._make(ended)))
         except Exception as fault:
             self._fault(fault)
         return True
@@ -119,35 +127,34 @@ class Watch:
             frames, at_work = sight.stack(running)
             if sight.timed is None:
                 return False  # it has ended meanwhile; who knows whose frames these are
-            self._see(sight, timed, frames, at_work=at_work)
+            if frames:
+                self._see(sight, timed, frames, at_work=at_work)
             if age >= self._longest or (begun and age >= STREAM_SECONDS):
                 self._leave(sight, timed, frames)
         except Exception as fault:
             self._sights.pop(sight, None)
+            sight.watched = None
             self._fault(fault)
         return True
 
     def _see(self, sight: Sight, timed: Timed, frames: Frames, *, at_work: bool) -> None:
-        moment = time.perf_counter()
-        if sight.watched is None:
-            watched_from = timed.began + self._after
-            since = watched_from if watched_from < moment else moment - self._period
-            since = max(since, timed.began)
-            sight.watched = self._begin(timed, sight.thread, since)
-        sight.watched.samples.add(frames, moment, at_work=at_work)
+        watched = sight.watched or self._begin(sight, timed)
+        watched.samples.add(frames, time.perf_counter(), at_work=at_work)
 
-    def _begin(self, timed: Timed, thread: int, since: float) -> Watched:
+    def _begin(self, sight: Sight, timed: Timed) -> Watched:
+        moment = time.perf_counter()
+        watched_from = timed.began + self._after
+        since = watched_from if watched_from < moment else moment - self._period
+        began = time.time() - (moment - timed.began)
+        came = facts(timed.arrival(), chosen="watch", engine=Watched.engine.name)
+        sight.watched = Watched(replace(came, start=began), sight.thread, max(since, timed.began))
         self._counters.add("watched")
-        began = time.time() - (time.perf_counter() - timed.began)
-        request = replace(facts(timed.arrival(), chosen="watch"), start=began)
-        return Watched(request, thread, since)
+        return sight.watched
 
     def _leave(self, sight: Sight, timed: Timed, frames: Frames) -> None:
         """Store what is known of a request that runs on."""
-        self._sights.pop(sight, None)
-        watched = sight.watched
-        if watched is not None:
-            sight.is_stored = True
+        watched = sight.watched or self._begin(sight, timed)
+        if self._sights.pop(sight, False):  # or else it has ended meanwhile
             watched.stop(timed.so_far(), frames)
             self._delivery.queue(watched, watched.samples)
 
@@ -193,9 +200,11 @@ class Watcher:
 
     def _work(self) -> None:
         pause = original("time", "sleep")
-        while (seconds := self._turn()) is not None:
-            pause(seconds)
-        self.runs = False
+        try:
+            while (seconds := self._turn()) is not None:
+                pause(seconds)
+        finally:
+            self.runs = False
 
     def _turn(self) -> float | None:
         """Look once; returns the seconds until the next time, None where there is nothing left."""
@@ -203,11 +212,11 @@ class Watcher:
         again = min((watch.look() for watch in self._alive()), default=None)
         if again is None:
             return None
-        share = SHARE
         spent = time.thread_time() - cpu
-        seconds = max(again - time.perf_counter(), (spent - self._spare) / share)
-        self._spare = min(self._spare + seconds * share - spent, _SPARE_SECONDS * share)
-        return max(seconds, 0.0)
+        pause = min(max(again - time.perf_counter(), 0.0), MOST_SECONDS)
+        seconds = max(pause, (spent - self._spare) / SHARE)
+        self._spare = min(self._spare + seconds * SHARE - spent, _SPARE_SECONDS * SHARE)
+        return seconds
 
 
 WATCHER = Watcher()
