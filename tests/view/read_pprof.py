@@ -31,6 +31,7 @@ class Profile:
     comments: list[str]
     start: int
     duration: int
+    counted: str = "calls"  # or samples
 
     def times(self) -> dict[tuple[Frame, ...], int]:
         """Self time by stack."""
@@ -90,14 +91,15 @@ def read(data: bytes) -> Profile:
     assert strings[0] == ""
     assert all(text.isprintable() for text in strings)
     kinds = message.messages(1, lambda kind: (strings[kind.number(1)], strings[kind.number(2)]))
-    assert kinds == [("calls", "count"), ("time", "nanoseconds")]
+    assert kinds in ([(kind, "count"), ("time", "nanoseconds")] for kind in ("calls", "samples"))
     assert strings[message.number(14)] == "time"
     assert message.messages(3, lambda mapping: _mapping(mapping, strings)) == ["python"]
     functions = dict(message.messages(5, lambda function: _function(function, strings)))
     locations = dict(message.messages(4, lambda location: _location(location, functions)))
     samples = message.messages(2, lambda sample: _sample(sample, locations, strings))
     comments = [strings[number] for number in message.numbers(13)]
-    profile = Profile(samples, comments, message.number(9), message.number(10))
+    counted = kinds[0][0]
+    profile = Profile(samples, comments, message.number(9), message.number(10), counted)
     assert not message.fields
     return profile
 

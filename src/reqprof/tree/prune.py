@@ -94,4 +94,5 @@ def _sum(nodes: Iterable[Node]) -> Node:
             rest.exact = rest.exact and frame.exact
             rest.guessed += frame.guessed
             rest.overhead += frame.overhead
+        rest.sampled = rest.sampled or node.sampled
     return rest

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from reqprof.tree.node import ROOT, Node
 from reqprof.tree.prune import prune
-from reqprof.view import names
+from reqprof.view import names, words
 from reqprof.view.protobuf import field, number, varint
 from reqprof.view.trust import trust
 from reqprof.view.whole import apportion, nanoseconds
@@ -101,6 +101,9 @@ def render(
 ) -> bytes:
     """A file with the frames of each request as samples of ``calls`` and ``time`` (nanoseconds).
 
+    Where the requests were sampled, ``samples`` are in the place of calls: how often each stack was
+    seen.
+
     Each sample has its request's labels: ``route``, ``method``, ``request`` (the id) and, as a
     number, which ``-tagfocus=status=500:599`` wants, ``status``. ``comments`` is asked for when
     all requests have passed; what it gives goes into the file with a sentence on how far the
@@ -138,14 +141,27 @@ class _Seen:
             self.start = min(self.start, request.start)
             self.end = max(self.end, request.start + max(request.total, request.duration))
         self._sum.total += tree.total
+        self._sum.sampled = self._sum.sampled or tree.sampled
         for _, node in tree.walk():
             self._sum.exact = self._sum.exact and node.exact
             self._sum.guessed += 0.0 if node.exact else node.guessed
+
+    @property
+    def noun(self) -> str:
+        """What is counted."""
+        return words.noun(self._sum)
 
     def remarks(self, merged: bool) -> Iterator[str]:
         yield trust(self._sum)
         if merged:
             yield _MERGED
+
+
+def _count(node: Node) -> float:
+    """The calls of a frame; of samples, those in which it was innermost."""
+    if not node.sampled:
+        return node.calls
+    return node.calls - sum(child.calls for child in node.children.values())
 
 
 class _Writer:
@@ -163,12 +179,6 @@ class _Writer:
         self._locations: dict[Function, bytes] = {}
         self.merged = False
         self._string("")
-        for kind, unit in (("calls", "count"), ("time", "nanoseconds")):
-            self._message(
-                _Profile.SAMPLE_TYPE,
-                number(_ValueType.TYPE, self._name(kind)),
-                number(_ValueType.UNIT, self._name(unit)),
-            )
         self._message(
             _Profile.MAPPING,
             number(_Mapping.ID, 1),
@@ -183,7 +193,7 @@ class _Writer:
     def samples(self, tree: Node, labels: bytes) -> None:
         """Write the frames of one request that were called or took time."""
         nodes = list(tree.walk())
-        estimates = [node.calls if depth else 0 for depth, node in nodes]
+        estimates = [_count(node) if depth else 0 for depth, node in nodes]
         calls = apportion(estimates, round(sum(estimates)))
         times = nanoseconds([node.self_time for _, node in nodes])
         stacks = [b""]  # of the frames that are open, each with the innermost first
@@ -213,6 +223,12 @@ class _Writer:
 
     def finish(self, seen: _Seen, comments: Iterable[str]) -> bytes:
         """Write what is said of the whole; gives the file."""
+        for kind, unit in ((f"{seen.noun}s", "count"), ("time", "nanoseconds")):
+            self._message(
+                _Profile.SAMPLE_TYPE,
+                number(_ValueType.TYPE, self._name(kind)),
+                number(_ValueType.UNIT, self._name(unit)),
+            )
         for comment in comments:
             self._stream.write(number(_Profile.COMMENT, self._string(comment)))
         if seen.start < inf:
