@@ -830,16 +830,17 @@ class FakeWatch:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """One clock for all, in a watcher of its own."""
-    now = [1000.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(time, "thread_time", lambda: now[0])
-    return now
+def clock() -> list[float]:
+    return [1000.0]
+
+
+def watcher_by(clock: list[float]) -> Watcher:
+    """One whose clocks are both this one: while it pauses somebody else moves that on."""
+    return Watcher(lambda: clock[0], lambda: clock[0])
 
 
 def turns(clock: list[float], seconds: float, *watches: FakeWatch) -> None:
-    watcher = Watcher()
+    watcher = watcher_by(clock)
     for each in watches:
         watcher.add(each)  # type: ignore[arg-type]
     until = clock[0] + seconds
@@ -864,7 +865,7 @@ def test_what_is_cheap_is_done_when_it_is_due(clock: list[float]) -> None:
 
 def test_what_was_saved_may_be_spent_at_once(clock: list[float]) -> None:
     rare = FakeWatch(clock, 0.0, again=1.0)
-    watcher = Watcher()
+    watcher = watcher_by(clock)
     watcher.add(rare)  # type: ignore[arg-type]
     for _ in range(100):
         clock[0] += watcher._turn() or 0.0
@@ -875,7 +876,7 @@ def test_what_was_saved_may_be_spent_at_once(clock: list[float]) -> None:
 
 
 def test_no_pause_is_so_long_that_a_new_middleware_would_wait_for_it(clock: list[float]) -> None:
-    watcher, patient = Watcher(), FakeWatch(clock, 0.0, again=3600.0)
+    watcher, patient = watcher_by(clock), FakeWatch(clock, 0.0, again=3600.0)
     watcher.add(patient)  # type: ignore[arg-type]
     assert watcher._turn() == watch.MOST_SECONDS
     del patient

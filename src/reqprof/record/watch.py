@@ -20,6 +20,8 @@ from reqprof.record.watched import Watched
 from reqprof.store.native import after_fork, original, start_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reqprof.record.counters import Counters
     from reqprof.record.delivery import Delivery
     from reqprof.record.notes import Frames
@@ -163,9 +165,17 @@ class Watch:
 
 
 class Watcher:
-    """The one thread of the process that looks; it ends with the last :class:`Watch`."""
+    """The one thread of the process that looks; it ends with the last :class:`Watch`.
 
-    def __init__(self) -> None:
+    ``now`` and ``cpu`` are the clocks: of all, and of what the thread has spent.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], float] = time.perf_counter,
+        cpu: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._now, self._cpu = now, cpu
         self._watches: list[weakref.ref[Watch]] = []
         self._reset()
         after_fork(self._reset)
@@ -208,12 +218,12 @@ class Watcher:
 
     def _turn(self) -> float | None:
         """Look once; returns the seconds until the next time, None where there is nothing left."""
-        cpu = time.thread_time()
+        cpu = self._cpu()
         again = min((watch.look() for watch in self._alive()), default=None)
         if again is None:
             return None
-        spent = time.thread_time() - cpu
-        pause = min(max(again - time.perf_counter(), 0.0), MOST_SECONDS)
+        spent = self._cpu() - cpu
+        pause = min(max(again - self._now(), 0.0), MOST_SECONDS)
         seconds = max(pause, (spent - self._spare) / SHARE)
         self._spare = min(self._spare + seconds * SHARE - spent, _SPARE_SECONDS * SHARE)
         return seconds
