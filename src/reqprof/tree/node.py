@@ -83,6 +83,13 @@ class Node:
         """Whether this frame is time in which its parent was suspended."""
         return self.function == WAITING
 
+    @property
+    def counted(self) -> float:
+        """Its calls; of samples those in which it was innermost, which add up over frames."""
+        if not self.sampled:
+            return self.calls
+        return self.calls - sum(child.calls for child in self.children.values())
+
     def exact_share(self) -> float:
         """The share of the time, from 0 to 1, that is known to belong to just the stack shown."""
         guessed = [node.guessed for _, node in self.walk() if not node.exact]

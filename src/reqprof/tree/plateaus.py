@@ -32,8 +32,9 @@ class Plateau:
 
     ``self_time`` and ``guessed``, the part of it that is an estimate, are seconds; ``share`` is 0
     to 1, of the whole tree. ``calls`` are all calls of the function, recursive ones too, of a
-    wait the times that it waited; ``exact`` says that they are no estimate. ``stacks`` are the
-    widest ones, each with the function at its end, and ``further`` is the number of the others.
+    wait the times that it waited, where it was sampled the samples in which it was innermost;
+    ``exact`` says that they are no estimate. ``stacks`` are the widest ones, each with the
+    function at its end, and ``further`` is the number of the others.
     """
 
     function: Function
@@ -76,7 +77,7 @@ class _Top:
 
     def add(self, number: int, node: Node) -> None:
         self.self_time += node.self_time
-        self.calls += node.calls
+        self.calls += node.counted
         self.exact = self.exact and node.exact
         self.guessed += node.guessed
         if node.self_time > 0:

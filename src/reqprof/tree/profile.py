@@ -26,6 +26,8 @@ def tree_of(profile: Profile, *, with_waits: bool = True) -> Node:
         if profile.path is None:
             raise
         raise BadProfile(profile.path, str(error)) from None
+    if tree.sampled and not with_waits:
+        waits.leave_out(tree)
     if with_waits and profile.timeline is not None:
         waits.hang(tree, reader.timeline(profile).waits)
     return tree

@@ -20,7 +20,8 @@ def merged(tree: Node) -> Node:
     is added to the frame it repeats, with all that it called. That one is below every function of
     the round already, so each function's total, that of its outermost frames, stays as it was.
     ``a;b;a;x``, where the second round goes another way, stays too: merged into ``a;x`` it would
-    take ``x`` away from ``b``. Calls are added, so they count the recursive ones.
+    take ``x`` away from ``b``. Calls are added, so they count the recursive ones;
+    samples are not, as the frame was open in them already.
 
     Remainders and waits are no functions and repeat nothing. Reconstructed trees have no function
     twice on a stack.
@@ -34,8 +35,11 @@ def merged(tree: Node) -> Node:
         if depth:
             del path[depth:]
             again = node.function in recursive
-            path.append(_frame(node.function, path[-1], above, again=again))
-            path[-1].add(node)
+            frame, repeats = _frame(node.function, path[-1], above, again=again)
+            frame.add(node)
+            if repeats and node.sampled:
+                _take_out(node.calls, path[-1], frame, above)
+            path.append(frame)
     root.add_up()
     return root
 
@@ -58,14 +62,24 @@ def _recursive(tree: Node) -> set[Function]:
 
 def _frame(
     function: Function, parent: Node, above: dict[Node, Node | None], *, again: bool
-) -> Node:
-    """The frame of the copy that a call from ``parent`` belongs to."""
-    found = _repeated(function, parent, above) if again else None
-    found = found or parent.children.get(function)
+) -> tuple[Node, bool]:
+    """The frame of the copy that a call from ``parent`` belongs to, and whether it repeats that."""
+    repeated = _repeated(function, parent, above) if again else None
+    found = repeated or parent.children.get(function)
     if found is None:
         found = parent.children[function] = Node(function)
         above[found] = parent
-    return found
+    return found, repeated is not None
+
+
+def _take_out(
+    samples: float, node: Node | None, frame: Node, above: dict[Node, Node | None]
+) -> None:
+    """``frame`` was open in those samples already, and what is in between is in them no more."""
+    frame.calls -= samples
+    while node is not None and node is not frame:
+        node.calls -= samples
+        node = above[node]
 
 
 def _repeated(function: Function, parent: Node, above: dict[Node, Node | None]) -> Node | None:

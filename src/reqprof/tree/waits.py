@@ -37,6 +37,18 @@ def hang(tree: Node, waits: Iterable[Wait]) -> None:
     tree.add_up()
 
 
+def leave_out(tree: Node) -> None:
+    """Take the waits of a request that was sampled out of its tree, and their samples."""
+    path: list[Node] = []
+    for depth, node in list(tree.walk()):
+        path[depth:] = [node]
+        if node.is_wait:
+            del path[depth - 1].children[WAITING]
+            for frame in path[:depth]:
+                frame.calls -= node.calls
+    tree.add_up()
+
+
 def _below(node: Node, function: Function, known: Known) -> Node | None:
     """The nearest frame of a function below a node, None where there is none."""
     child = node.children.get(function)

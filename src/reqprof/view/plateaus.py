@@ -40,7 +40,8 @@ def lines(tree: Node, most: int, width: int) -> Iterator[str]:
         yield from _section(work, ("share", "self", f"{words.noun(tree)}s", "function"), width)
     if waits:
         yield from ("", "Longest waits: what awaited, and what led there")
-        yield from _section(waits, ("share", "waited", "times", "function"), width)
+        times = "samples" if tree.sampled else "times"
+        yield from _section(waits, ("share", "waited", times, "function"), width)
 
 
 def _section(found: list[Plateau], titles: tuple[str, ...], width: int) -> Iterator[str]:

@@ -157,13 +157,6 @@ class _Seen:
             yield _MERGED
 
 
-def _count(node: Node) -> float:
-    """The calls of a frame; of samples, those in which it was innermost."""
-    if not node.sampled:
-        return node.calls
-    return node.calls - sum(child.calls for child in node.children.values())
-
-
 class _Writer:
     """A profile in the making. A string, function or location is written when it first occurs.
 
@@ -193,7 +186,7 @@ class _Writer:
     def samples(self, tree: Node, labels: bytes) -> None:
         """Write the frames of one request that were called or took time."""
         nodes = list(tree.walk())
-        estimates = [_count(node) if depth else 0 for depth, node in nodes]
+        estimates = [node.counted if depth else 0 for depth, node in nodes]
         calls = apportion(estimates, round(sum(estimates)))
         times = nanoseconds([node.self_time for _, node in nodes])
         stacks = [b""]  # of the frames that are open, each with the innermost first

@@ -1,6 +1,7 @@
 // What is in the page: functions with their packages, and a tree for each subject.
 
 const PROFILE = JSON.parse(document.getElementById("profile").textContent);
+const SAMPLED = PROFILE.noun === "sample"; // calls are samples in which a frame was open
 
 const PACKAGES = PROFILE.packages.map((each, index) => ({
   ...each, folded: PROFILE.functions.label.length + index,

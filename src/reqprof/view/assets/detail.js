@@ -26,8 +26,8 @@ function showDetail(panel, view, tree, i) {
   const isUsual = ["stacks", "sandwich"].includes(view.state.mode);
   if (fn !== REST && isUsual) facts.push(["self", share(tree.self[i])]);
   if (tree.calls[i]) {
-    facts.push([isWait(fn) ? "times" : `${PROFILE.noun}s`, count(tree.calls[i])]);
-    if (i && PROFILE.noun === "call") facts.push(["per call", seconds(tree.total[i] / tree.calls[i])]);
+    facts.push([isWait(fn) && !SAMPLED ? "times" : `${PROFILE.noun}s`, count(tree.calls[i])]);
+    if (i && !SAMPLED) facts.push(["per call", seconds(tree.total[i] / tree.calls[i])]);
   }
   const without = view.untraced(tree);
   if (without) facts.push(["untraced", `about ${seconds(without[i])}, an estimate`]);

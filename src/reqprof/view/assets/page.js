@@ -34,7 +34,7 @@ function doubtInWords(tree, i) {
 }
 
 function callsInWords(fn, calls) {
-  const noun = isWait(fn) ? "time" : PROFILE.noun;
+  const noun = isWait(fn) && !SAMPLED ? "time" : PROFILE.noun;
   return `${count(calls)} ${noun}${calls === 1 ? "" : "s"}`;
 }
 

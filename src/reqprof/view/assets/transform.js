@@ -17,7 +17,7 @@ function simplified(tree, treatment) {
     const above = target[tree.parent[i]];
     const fn = tree.fn[i];
     const frame = how[fn] === "hide" ? above : standing(out, above, fn, how[fn]);
-    if (how[fn] === "show" || frame !== above) out.calls[frame] += tree.calls[i];
+    if (frame !== above || (how[fn] === "show" && !SAMPLED)) out.calls[frame] += tree.calls[i];
     out.add(frame, tree, i);
     target[i] = frame;
   }
@@ -61,7 +61,7 @@ function callers(tree, fn) {
   // Who called the function: its outermost frames' time, the nearest caller on top of it.
   const shares = [];
   outermost(tree, (i) => {
-    if (tree.fn[i] === fn) shares.push(shareOf(tree, i, tree.total[i]));
+    if (tree.fn[i] === fn) shares.push(shareOf(tree, i, tree.total[i], tree.calls[i]));
   });
   const out = new Frames(fn);
   out.calls[0] = sum(shares, (one) => one.calls);
@@ -74,20 +74,29 @@ function inverted(tree) {
   const out = new Frames(tree.fn[0]);
   out.calls[0] = tree.calls[0];
   const groups = new Map();
+  const calls = counted(tree);
   for (let i = 1; i < tree.size; i++) {
     if (!tree.self[i]) continue;
     const frame = out.child(0, tree.fn[i]);
-    out.calls[frame] += tree.calls[i];
-    gather(groups, frame, shareOf(tree, i, tree.self[i]));
+    out.calls[frame] += calls[i];
+    gather(groups, frame, shareOf(tree, i, tree.self[i], calls[i]));
   }
   out.self[0] = tree.self[0];
   climb(tree, out, [...groups], tree.total[0]);
   return sorted(out);
 }
 
-function shareOf(tree, i, ns) {
+function counted(tree) {
+  // The calls of each frame; of samples those in which it was innermost, which add up.
+  if (!SAMPLED) return tree.calls;
+  const own = Float64Array.from(tree.calls);
+  for (let i = 1; i < tree.size; i++) own[tree.parent[i]] -= tree.calls[i];
+  return own;
+}
+
+function shareOf(tree, i, ns, calls) {
   // A part of the time of a stack, at the frame that it has been followed up to.
-  return { at: i, ns, calls: tree.calls[i], exact: tree.exact[i] };
+  return { at: i, ns, calls, exact: tree.exact[i] };
 }
 
 function gather(groups, frame, share) {
@@ -145,12 +154,15 @@ function byFunction(tree) {
   for (let i = 0; i < tree.size; i++) {
     const fn = tree.fn[i];
     self[fn] += tree.self[i];
-    calls[fn] += tree.calls[i];
+    if (!SAMPLED) calls[fn] += tree.calls[i];
     guessed[fn] += tree.guessed[i];
     frames[fn] += 1;
     exact[fn] &= tree.exact[i];
   }
-  outermost(tree, (i) => { total[tree.fn[i]] += tree.total[i]; });
+  outermost(tree, (i) => {
+    total[tree.fn[i]] += tree.total[i];
+    if (SAMPLED) calls[tree.fn[i]] += tree.calls[i];
+  });
   return { self, total, calls, guessed, frames, exact };
 }
 
