@@ -81,8 +81,8 @@ class Watch:
             return False  # this is a forked child, and not the request
         is_whole = self._sights.pop(sight, False)  # or else it was left: only one gets it
         try:
-            is_given_up = is_whole and isinstance(error, SystemExit) and not self.paused
-            if is_given_up and sight.watched is None:
+            unseen = is_whole and sight.watched is None and not self.paused
+            if unseen and isinstance(error, SystemExit):
                 # Its server has given it up, as gunicorn does: the traceback is what it was at.
                 frames = stacks.before_signal(stacks.of_traceback(error.__traceback__))
                 self._see(sight, timed, frames, at_work=True)
