@@ -94,5 +94,8 @@ class Engine(Protocol):
     clock: str
     instead_of: str  # why a better one was not taken
 
+    def disturbed(self) -> float:
+        """CPU seconds that the process has used while sessions made all of its threads pay."""
+
     def session(self) -> Session:
         """A session that this thread is about to enter. Raises :exc:`Unavailable`."""

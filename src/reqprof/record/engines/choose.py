@@ -91,6 +91,10 @@ class LaneEngine:
         prove(kind)
         costs(kind, builtins=builtins)  # measured now, and not when the first request has ended
 
+    def disturbed(self) -> float:
+        events = getattr(self._kind, "events", None)
+        return 0.0 if events is None else events.cpu()
+
     def session(self) -> LaneSession:
         refuse_eventlet()  # which may have come after the engine
         if active() is not None:

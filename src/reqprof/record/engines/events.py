@@ -84,6 +84,12 @@ class Events:
         self._lock = original("_thread", "RLock")()
         self._sessions: set[EventSession] = set()
         self._ticking = False
+        self._cpu = self._since = 0.0
+
+    def cpu(self) -> float:
+        """CPU seconds that all threads of the process have used while events were on."""
+        with self._lock:
+            return self._cpu + (time.process_time() - self._since if self._set else 0.0)
 
     def open(self, session: EventSession) -> None:
         """Take ``session`` into account. Raises :exc:`Unavailable` where no tool id is free."""
@@ -132,13 +138,17 @@ class Events:
         if any(session.builtins for session in list(self._sessions)):
             wanted |= MONITORING.events.CALL  # and with it what comes of the call
         if self._set != wanted:
+            if not self._set:
+                self._since = time.process_time()
             MONITORING.set_events(self._tool, wanted)
             self._set = wanted
         self.on = True
 
     def _switch_off(self) -> None:
         self.on = False
-        self._set = 0
+        if self._set:
+            self._cpu += time.process_time() - self._since
+            self._set = 0
         MONITORING.set_events(self._tool, 0)
 
     def start_ticker(self) -> None:
