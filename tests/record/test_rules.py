@@ -51,6 +51,18 @@ def test_a_rate_is_the_share_of_requests_and_one_over_it_the_weight(
     assert Sampling(lambda request: rate, dice(throw)).weight(request=FACTS) == found
 
 
+@pytest.mark.parametrize("rate", [0.5, 1.0])
+@pytest.mark.parametrize("factor", [1.0, 0.5, 0.001])
+def test_a_factor_lowers_the_rate_and_raises_the_weight(rate: float, factor: float) -> None:
+    for sample in (rate, lambda request: rate):
+        sampling = Sampling(sample, dice(rate * factor * 0.999, rate * factor * 1.001))
+        if rate * factor < 1.0:
+            assert sampling.weight(None, FACTS, factor) == pytest.approx(1 / rate / factor)
+            assert sampling.weight(None, FACTS, factor) is None
+        else:
+            assert sampling.weight(None, FACTS, factor) == 1.0
+
+
 @pytest.mark.parametrize("rate", [0, 0.0, 1, 1.0, True, False])
 def test_a_sure_thing_throws_no_dice(rate: float) -> None:
     for _ in range(3):

@@ -33,17 +33,21 @@ class Sampling:
         self._choose = check_callable("sample", sample) if callable(sample) else None
         self._chance = chance
 
-    def weight(self, trace_id: str | None = None, request: Request | None = None) -> float | None:
+    def weight(
+        self, trace_id: str | None = None, request: Request | None = None, factor: float = 1.0
+    ) -> float | None:
         """How many requests a profile of this one stands for; ``None``: not profiled.
 
-        A callable is given ``request``; a rate needs none. With a ``trace_id`` of 32 hex digits the
-        request shares the fate of its trace in all services of the same rate.
+        A callable is given ``request``; a rate needs none. Either is multiplied by ``factor``. With
+        a ``trace_id`` of 32 hex digits the request shares the fate of its trace in all services of
+        the same rate.
         """
         rate = self.rate
         if rate is None:
             assert self._choose is not None
             assert request is not None
             rate = _rate(self._choose(request))
+        rate *= factor
         if rate >= 1.0 or (rate > 0.0 and self._falls_in(rate, trace_id)):
             return 1.0 / rate
         return None
