@@ -64,6 +64,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "watch_after": _optional(parse_duration),
     "watch_rate": float,
     "max_concurrent": _optional(int),
+    "budget": _optional(float),
     "engine": str,
     "builtins": _boolean,
     "clock": str,

@@ -83,6 +83,7 @@ def test_what_an_environment_variable_can_say_is_what_the_defaults_mean() -> Non
 BAD: list[tuple[str, Any]] = [
     *(("sample", bad) for bad in (-0.1, 1.1, math.nan, "1", None, [0.5])),
     *(("max_concurrent", bad) for bad in (0, -1, 1.0, "1", True)),
+    *(("budget", bad) for bad in (0, -0.1, 1.1, 2, math.nan, math.inf, True, "2%")),
     *(("include", bad) for bad in ("orders", [], 7, ["/a", 7], [""])),
     *(("exclude", bad) for bad in ("orders", "GET", 7, b"/a")),
     *(("builtins", bad) for bad in (0, 1, None, "no")),
@@ -151,6 +152,9 @@ GOOD: list[dict[str, Any]] = [
     {"keep": lambda request: True, "keep_errors": False},
     {"max_concurrent": 1},
     {"max_concurrent": None},
+    {"budget": 0.02},
+    {"budget": 1},
+    {"budget": None},
     {"builtins": False},
     {"clock": "cpu"},
     {"max_files": None, "max_bytes": None, "min_free": None},

@@ -25,6 +25,7 @@ SAID = Status(
     python="3.11.7",
     engine="exact",
     rate=0.01,
+    cost=0.0187,
     timed=1234,
     in_flight=1,
     stored_bytes=99,
@@ -39,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("said", [SAID, replace(SAID, trouble=None, rate=None, counters={})])
+@pytest.mark.parametrize("said", [SAID, replace(SAID, trouble=None, rate=None, cost=None)])
 def test_it_comes_back(folder: Path, said: Status) -> None:
     StatusFile(folder).save(said)
     assert status.read(folder) == [said]
@@ -62,6 +63,7 @@ def test_each_says_the_last_word_only(folder: Path) -> None:
         {"pid": True},
         {"timed": -1},
         {"rate": "all"},
+        {"cost": "2%"},
         {"written": 1e300},
         {"counters": {"stored": "11"}},
         {"counters": [1]},
@@ -76,6 +78,13 @@ def test_what_makes_no_sense_is_left_out(folder: Path, change: dict[str, Any]) -
     path.write_text(json.dumps({**asdict(SAID), **change}))
     StatusFile(folder).save(SAID)
     assert status.read(folder) == [SAID]
+
+
+def test_what_an_older_version_did_not_tell_is_not_known(folder: Path) -> None:
+    facts = asdict(SAID)
+    del facts["cost"]
+    (folder / FOLDER / "a.status").write_text(json.dumps(facts))
+    assert status.read(folder) == [replace(SAID, cost=None)]
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"pid":1}', b"x" * 100_000])

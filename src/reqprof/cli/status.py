@@ -3,8 +3,9 @@
 DIR is the folder that the middleware writes to ("profiles" if not given). One row for each process
 and middleware: how long ago it was heard, the requests that it has timed, those that it profiled,
 the profiles that are stored, not kept, or lost; requests that were skipped, though chosen; what it
-has written; its rate. Processes say so every five seconds, from their first request on. Below are
-the reasons, added over the rows, and the last trouble of each process.
+has written; its rate, as a budget leaves it, and what profiling cost of the process's CPU in the
+last minute, where there is a budget. Processes say so every five seconds, from their first request
+on. Below are the reasons, added over the rows, and the last trouble of each process.
 
 A process that was not heard for 15 seconds has ended, or hangs: --all lists it too. --watch shows
 it all anew every two seconds, until Ctrl-C.
@@ -53,6 +54,7 @@ COLUMNS = [
     Column("in flight", right=True, spare=2),
     Column("written", right=True, spare=3),
     Column("rate", right=True, spare=1),
+    Column("cost", right=True, spare=7),
 ]
 LOST = ("dropped", "unwritten")
 
@@ -136,7 +138,8 @@ def _row(one: Status, moment: float) -> Row:
         f"{failed:,}",
         f"{one.in_flight:,}",
         _bytes(one.stored_bytes),
-        "paused" if one.paused else "a callable" if one.rate is None else f"{one.rate:g}",
+        "paused" if one.paused else "a callable" if one.rate is None else f"{one.rate:.3g}",
+        "" if one.cost is None else f"{one.cost:.1%}",
     ]
     styles = {at: "bad" for at, number in ((6, lost), (8, failed)) if number}
     styles |= {1: "bad"} if heard > SILENT else {}

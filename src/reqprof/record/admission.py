@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
 import secrets
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reqprof.model import MAX_METHOD, MAX_PATH, Request
 from reqprof.record.control import Told
@@ -25,6 +26,11 @@ A = TypeVar("A")
 TRACEPARENT = "traceparent"
 HEADERS = (TRACEPARENT, HEADER, COOKIES)
 """What a door is asked for: names of headers, in lower case."""
+
+COMPARED: Final = 1
+"""Requests that are only measured, where there is a budget, for each one that is profiled."""
+
+_MOST_COMPARED = 0.1  # of all
 
 # https://www.w3.org/TR/trace-context/: later versions than 00 may add fields, ff is none.
 _TRACEPARENT = re.compile(
@@ -55,6 +61,7 @@ class Admission:
         self._sampling = Sampling(settings.sample)
         self._choice = Choice(settings.include, settings.exclude)
         self._trigger = None if settings.trigger is None else Trigger(settings.trigger)
+        self.factor = 1.0  # by which the rate is lowered, to keep a budget
         self.never = self._sampling.rate == 0.0 and self._trigger is None
         self.renew()
 
@@ -71,8 +78,9 @@ class Admission:
 
     @property
     def rate(self) -> float | None:
-        """Of the requests so many are profiled; None where a callable chooses."""
-        return self._sampling.rate
+        """Of the requests so many are profiled now; None where a callable chooses."""
+        rate = self._sampling.rate
+        return None if rate is None else rate * self.factor
 
     def admit(
         self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
@@ -91,9 +99,9 @@ class Admission:
             request = facts(arrival(raw))
             if not self._let_through(request):
                 return None
-            weight = self._sampling.weight(request.trace_id, request)
+            weight = self._sampling.weight(request.trace_id, request, self.factor)
             return None if weight is None else replace(request, weight=weight)
-        weight = self._sampling.weight(_trace_id(header(raw, TRACEPARENT)))
+        weight = self._sampling.weight(_trace_id(header(raw, TRACEPARENT)), factor=self.factor)
         if weight is None:
             return None
         request = facts(arrival(raw), weight=weight)
@@ -114,7 +122,7 @@ class Admission:
             return request
         # What no place is left for is judged as it would have been.
         may = self._choice.takes(request)
-        weight = self._sampling.weight(request.trace_id, request) if may else None
+        weight = self._sampling.weight(request.trace_id, request, self.factor) if may else None
         if weight is None:
             return replace(request, chosen="arm")
         return replace(request, weight=weight)
@@ -131,6 +139,17 @@ class Admission:
         if valid is False:
             self._counters.add("trigger_refused")
         return None
+
+    def compared(self, arrival: Callable[[A], Arrival], raw: A) -> Request | None:
+        """The facts of a request that those which are profiled are to be compared with.
+
+        Under a rate alone: a callable is asked once, and it may well count.
+        """
+        rate = self.rate
+        if rate is None or not self.quiet or random.random() >= min(_MOST_COMPARED, COMPARED * rate):
+            return None
+        request = facts(arrival(raw))
+        return request if self._choice.takes(request) else None
 
     def _let_through(self, request: Request) -> bool:
         may = self._choice.takes(request)

@@ -71,6 +71,15 @@ class Delivery:
         """A recording has ended that was stored before, as it was then."""
         self._upkeep.profiled(self._bare(recording), is_stored=True)
 
+    def unprofiled(self, recording: Recording, session: Session) -> None:
+        """Tally a request that has ended and was not recorded. From any thread."""
+        if not BACKGROUND.submit(partial(self._tally_unprofiled, recording, session), MAX_QUEUE):
+            self._tally_unprofiled(recording, session)
+
+    def _tally_unprofiled(self, recording: Recording, session: Session) -> None:
+        self._upkeep.profiled(replace(self._bare(recording), engine=""), is_stored=False)
+        _forget(recording, session)
+
     def renew(self) -> None:
         """In a forked child: the slowest of its parent are not its own."""
         self._keeping.renew()

@@ -42,6 +42,7 @@ class Options(TypedDict, total=False):
     watch_after: float | str | None
     watch_rate: float
     max_concurrent: int | None
+    budget: float | None
     engine: str
     builtins: bool
     clock: str
@@ -84,6 +85,9 @@ class Settings:
     # While a request is recorded on Python 3.12 and later, all threads pay for it. With a rate
     # below 1 that makes one at a time the default there: see Recorder.
     max_concurrent: int | None = None
+    # The share of the process's CPU that profiling may take, what it costs other threads included.
+    # It is held by profiling fewer requests than ``sample`` says; None holds nothing.
+    budget: float | None = None
     # "exact" records whole stacks, where it was built; "auto" takes it there, or else cProfile's.
     engine: str = "auto"
     # False leaves the calls of C functions out, which makes recording cheaper.
@@ -135,6 +139,9 @@ class Settings:
         most = self.max_concurrent
         if most is not None and (type(most) is not int or most < 1):
             raise ValueError(f"max_concurrent is a whole number from 1, or None; got {most!r}")
+        share = self.budget
+        if share is not None and (type(share) not in (int, float) or not 0 < share <= 1):
+            raise ValueError(f"budget is a share above 0, at most 1, or None; got {share!r}")
         longest = self.max_duration
         if longest is not None and (type(longest) not in (int, float) or not longest > 0):
             raise ValueError(f"max_duration is seconds above 0, or None; got {longest!r}")

@@ -16,6 +16,7 @@ from reqprof.record.counters import Counters, told
 from reqprof.record.delivery import Delivery
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.engines.choose import aside
+from reqprof.record.limit import Limit
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.upkeep import Upkeep
@@ -68,6 +69,9 @@ class Recorder:
         self.watch = None
         if settings.watches:
             self.watch = Watch(settings, self.counters, self._delivery)
+        self._limit = None if settings.budget is None else Limit(self, settings.budget)
+        if self._limit is not None:
+            self._admission.factor = self._limit.factor
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
         self._looking = False
@@ -88,9 +92,27 @@ class Recorder:
         return "" if self._engine is None else self._engine.name
 
     @property
+    def engine(self) -> Engine | None:
+        """What records; None before the first request that was to be recorded."""
+        return self._engine
+
+    @property
     def rate(self) -> float | None:
-        """Of the requests so many are profiled; None where a callable chooses."""
+        """Of the requests so many are profiled now; None where a callable chooses."""
         return self._admission.rate
+
+    @property
+    def spent(self) -> float | None:
+        """The share of the process's CPU that it took of late; None where that is not known."""
+        return None if self._limit is None else self._limit.spent
+
+    def hold(self, timing: float) -> None:
+        """Each second, on the background thread: keep to the budget.
+
+        ``timing`` is what tallies of all requests took of this thread's CPU time since.
+        """
+        if self._limit is not None:
+            self._admission.factor = self._limit.turn(timing)
 
     @property
     def in_flight(self) -> int:
@@ -119,7 +141,15 @@ class Recorder:
     def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
         self._in_flight.discard(recording)
-        self._delivery.queue(recording, session)
+        if self._limit is None:
+            self._delivery.queue(recording, session)
+        else:
+            self._limit.ended(recording, session, self._delivery.queue, traced=True)
+
+    def measured(self, recording: Recording, session: Session) -> None:
+        """A request has ended that was not profiled, and measured for the budget."""
+        assert self._limit is not None
+        self._limit.ended(recording, session, self._delivery.unprofiled, traced=False)
 
     def outlived(self, recording: Recording) -> None:
         """A recording has ended that was stored before, as it was then."""
@@ -191,13 +221,23 @@ class Recorder:
     def _begin(
         self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
     ) -> Recording | None:
+        request = self._admit(arrival, header, raw)
+        limit = self._limit
+        if limit is None:
+            return None if request is None else self._start(request)
+        if request is not None:
+            return limit.weigh(self._start, request)
+        request = self._admission.compared(arrival, raw)
+        return None if request is None else limit.weigh(limit.measure, request)
+
+    def _admit(
+        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+    ) -> Request | None:
         if self._admission.quiet:
-            request = self._admission.admit(arrival, header, raw)
-        else:
-            if self.control.unread:
-                aside(self.control.look)
-            request = self._admission.admit_as_told(arrival, header, raw)
-        return None if request is None else self._start(request)
+            return self._admission.admit(arrival, header, raw)
+        if self.control.unread:
+            aside(self.control.look)
+        return self._admission.admit_as_told(arrival, header, raw)
 
     def _start(self, request: Request) -> Recording | None:
         if BACKGROUND.backlog >= MAX_QUEUE:
@@ -263,6 +303,9 @@ def _after_fork() -> None:
         recorder.control.renew()
         recorder._admission.renew()
         recorder.upkeep.reset()
+        if recorder._limit is not None:
+            recorder._limit.reset()
+            recorder._admission.factor = recorder._limit.factor
         recorder._looking = False
         recorder._delivery.renew()
 

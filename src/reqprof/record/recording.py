@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reqprof.record import pools, route
-from reqprof.record.engines.clock import now
+from reqprof.record.engines.clock import cpu_now, now
 from reqprof.record.labels import Labels
 from reqprof.record.notes import Notes
 from reqprof.record.steps import ENDED, Steps
@@ -42,6 +42,8 @@ class Recording:
     exception: str | None = None
     template: str | None = None  # the route, where a framework named it
     partial = False
+    around = 0.0  # CPU seconds of reqprof's own, before its stretches and after them
+    closed = 0.0  # CPU seconds of the thread that has ended it, by then
     steps: Steps | None = None  # of an async request
     company: Company | None = None  # of an async request
 
@@ -129,6 +131,7 @@ class Recording:
         except IndexError:
             return False
         self.total = time.perf_counter() - self._began
+        self.closed = cpu_now()
         self.ended = True
         return True
 

@@ -39,7 +39,10 @@ _SLICE = 50  # are tallied without a pause, so that no request waits for many
 
 
 class Profiled(NamedTuple):
-    """A profiled request at its end, and whether a file has its facts."""
+    """A request at its end whose facts are made, and whether a file has them.
+
+    It was profiled, unless it has no engine.
+    """
 
     request: Request
     is_stored: bool

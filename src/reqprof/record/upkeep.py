@@ -86,9 +86,11 @@ class Upkeep:
 
     def beat(self) -> None:
         """What is to be done each second."""
+        began = time.thread_time()
         if self._times is not None:
             self._times.turn()
         is_new = self._recorder.control.look()
+        self._recorder.hold(time.thread_time() - began)
         if is_new or time.monotonic() - self._said >= SAY_SECONDS:
             self.say()
 
@@ -118,6 +120,7 @@ class Upkeep:
             engine=recorder.engine_name,
             rate=recorder.rate,
             paused=recorder.control.told.paused,
+            cost=recorder.spent,
             timed=0 if self._times is None else self._times.count,
             in_flight=recorder.in_flight,
             stored_bytes=self._writer.stored_bytes,

@@ -38,7 +38,8 @@ class Status:
     written: float
     python: str
     engine: str  # nothing before the first request that was to be profiled
-    rate: float | None  # None where a callable chooses
+    rate: float | None  # of now; None where a callable chooses
+    cost: float | None = None  # share of the process's CPU in the last minute; None: not known
     timed: int  # requests that have ended, profiled or not; 0 where none are timed
     in_flight: int  # profiled ones
     stored_bytes: int
@@ -110,7 +111,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("host", "python", "engine"), (str,)),
     **dict.fromkeys(("pid", "timed", "in_flight", "stored_bytes"), (int,)),
     **dict.fromkeys(("started", "written"), _NUMBER),
-    "rate": (*_NUMBER, type(None)),
+    **dict.fromkeys(("rate", "cost"), (*_NUMBER, type(None))),
     "paused": (bool,),
     "counters": (dict,),
     "trouble": (dict, type(None)),
