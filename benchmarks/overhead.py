@@ -6,7 +6,9 @@ dependency group benchmarks installed. *Request* is the CPU time of the thread t
 the machine disturbs it less. Bare cProfile is enabled before the app is called and disabled after
 it, in this process's only busy thread: on Python 3.12 and later it can do no more than that.
 *Unwrapped, again* shows how far two equal variants differ. What is not recorded is measured for
-itself, in more rounds. The numbers to hold come last.
+itself, in more rounds, and so is one request recorded in a hundred, whose ratios are those of a
+hundred requests together. Under a budget the process has to be measured from outside: see
+``budget.py``; ``--budget-seconds 0`` leaves that out. The numbers to hold come last.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import budget
 import pyinstrument
 import werkzeug.middleware.profiler
 import yappi
@@ -47,6 +50,9 @@ BASE, AGAIN = "unwrapped", "unwrapped, again"
 BARE, BARE_CHEAP, DUMPED = "bare cProfile", "bare cProfile, builtins=False", "cProfile, dump_stats"
 NOT_CHOSEN, PROFILED, CHEAP = "not chosen", "profiled", "profiled, builtins=False"
 TIMED = "timing only"
+ONE_IN, NONE_KEPT, WORST = 100, "profiled, nothing kept", "profiled, worst_per_route=10"
+SAMPLED = f"one in {ONE_IN} profiled"
+BUDGET = 0.02
 WARM_UP = 5
 FINER = 5  # times as many rounds, where the question is of a hundredth
 SILENCE = os.open(os.devnull, os.O_WRONLY)
@@ -89,9 +95,35 @@ def unrecorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
     made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
     made["sample=0, timing=False"] = ours(work, folder, sample=0.0, timing=False)
     made[TIMED] = ours(work, folder, sample=0.0)
+    # The place of "watch on": ours(work, folder, sample=0.0, watch_after="200ms", watch_rate=50).
     for engine in names:
         made[f"{NOT_CHOSEN}, {engine}"] = ours(work, folder, engine=engine, sample=1e-9)
     return made
+
+
+def sampled(work: Workload, names: Iterable[str], folder: Path) -> Variants:
+    """By name: a hundred requests, of which one is recorded, and what is to be waited for then."""
+    made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
+    for engine in names:
+        for name, keeping in (
+            (SAMPLED, {}),
+            (f"{SAMPLED}, nothing kept", {"slower_than": 1000}),
+            (f"{SAMPLED}, worst_per_route=10", {"worst_per_route": 10}),
+        ):
+            options = {"engine": engine, "builtins": False, **keeping}
+            made[f"{name}, {engine}"] = ours(work, folder, sample=one_in(ONE_IN), **options)
+    return {name: (partial(repeat, request), settle) for name, (request, settle) in made.items()}
+
+
+def one_in(number: int) -> Callable[[object], bool]:
+    """A rate without chance, which would blur the medians."""
+    turn = itertools.count(number // 2)
+    return lambda request: next(turn) % number == 0
+
+
+def repeat(request: Callable[[], None]) -> None:
+    for _ in range(ONE_IN):
+        request()
 
 
 def recorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
@@ -100,6 +132,8 @@ def recorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
     for engine in names:
         made[f"{PROFILED}, {engine}"] = ours(work, folder, engine=engine)
         made[f"{CHEAP}, {engine}"] = ours(work, folder, engine=engine, builtins=False)
+        made[f"{NONE_KEPT}, {engine}"] = ours(work, folder, engine=engine, slower_than=1000)
+        made[f"{WORST}, {engine}"] = ours(work, folder, engine=engine, worst_per_route=10)
     folder.mkdir(parents=True, exist_ok=True)
     files = (folder / f"{number}.prof" for number in itertools.count())
     sampling = partial(pyinstrument.Profiler, async_mode="disabled")
@@ -208,6 +242,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--workload", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--engine", nargs="+", choices=engines(), default=engines())
+    parser.add_argument("--budget-seconds", type=float, default=120)
     options = parser.parse_args()
     print(f"{machine()}, {options.rounds} rounds")
     lines: list[str] = []
@@ -216,13 +251,21 @@ def main() -> None:
         for name in options.workload:
             with workload(name) as work:
                 title = f"{name}, {calls(work):,} calls"
-                for made, times in ((unrecorded, FINER), (recorded, 1)):
+                for made, times in ((unrecorded, FINER), (sampled, 1 / FINER), (recorded, 1)):
                     variants = made(work, options.engine, folder / name)
-                    found = measure(variants, options.rounds * times)
+                    found = measure(variants, round(options.rounds * times))
                     report(title, found)
                     lines += held(name, found, options.engine)
     finally:
         shutil.rmtree(folder)
+    if seconds := options.budget_seconds:
+        print(
+            f"\nflask, a budget of {BUDGET}: its share of the process's CPU",
+            budget.head(),
+            sep="\n",
+        )
+        for engine in options.engine:
+            print(*budget.lines(budget.Plan(engine, BUDGET, seconds=seconds)), sep="\n", flush=True)
     print("\nnumbers to hold", *lines, sep="\n")
 
 
