@@ -146,7 +146,11 @@ class Admission:
         Under a rate alone: a callable is asked once, and it may well count.
         """
         rate = self.rate
-        if rate is None or not self.quiet or random.random() >= min(_MOST_COMPARED, COMPARED * rate):
+        if (
+            rate is None
+            or not self.quiet
+            or random.random() >= min(_MOST_COMPARED, COMPARED * rate)
+        ):
             return None
         request = facts(arrival(raw))
         return request if self._choice.takes(request) else None
