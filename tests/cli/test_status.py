@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_each_process_has_a_row(reqprof: Reqprof, folder: Path) -> None:
     counters = {"profiled": 1200, "stored": 900, "not_kept": 200, "dropped": 60, "unwritten": 40}
-    counters |= {"skipped_concurrent": 7, "skipped_rules": 2, "failed_stats": 3}
+    counters |= {"skipped_concurrent": 7, "skipped_rules": 2, "failed_stats": 3, "watched": 5}
     say(folder, counters=counters, stored_bytes=4_560_000)
     say(folder, pid=43, started=2000.0, rate=None, cost=None, trouble=None, counters={})
     result = reqprof("status", folder)
@@ -47,12 +47,12 @@ def test_each_process_has_a_row(reqprof: Reqprof, folder: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     head, first, second, _, reasons, *rest = result.stdout.splitlines()
     assert head.split() == [
-        *("process", "heard", "timed", "profiled", "stored", "not", "kept", "lost"),
+        *("process", "heard", "timed", "profiled", "watched", "stored", "not", "kept", "lost"),
         *("skipped", "failed", "in", "flight", "written", "rate", "cost"),
     ]
     assert first.split()[0] == "web-1:42"
     assert first.split()[2:] == [
-        *("1,234", "1,200", "900", "200", "100", "9", "3", "1", "4.56", "MB", "0.01", "1.9%")
+        *("1,234", "1,200", "5", "900", "200", "100", "9", "3", "1", "4.56", "MB", "0.01", "1.9%")
     ]
     assert second.split()[-2:] == ["a", "callable"]
     assert reasons == (

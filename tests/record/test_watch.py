@@ -817,6 +817,8 @@ def test_a_forked_child_watches_its_own_requests(profiles: Profiles, seen: Seen)
 class FakeWatch:
     """Looking takes ``cost`` seconds of CPU, and is wanted ``again`` seconds later."""
 
+    share = watch.SHARE
+
     def __init__(self, clock: list[float], cost: float, again: float) -> None:
         self.clock, self.cost, self.again = clock, cost, again
         self.looks = 0

@@ -46,6 +46,7 @@ COLUMNS = [
     Column("heard", right=True, spare=6),
     Column("timed", right=True),
     Column("profiled", right=True),
+    Column("watched", right=True, spare=8),
     Column("stored", right=True),
     Column("not kept", right=True, spare=5),
     Column("lost", right=True),
@@ -131,6 +132,7 @@ def _row(one: Status, moment: float) -> Row:
         format_duration(heard),
         f"{one.timed:,}",
         f"{counts.get('profiled', 0):,}",
+        f"{counts.get('watched', 0):,}",
         f"{counts.get('stored', 0):,}",
         f"{counts.get('not_kept', 0):,}",
         f"{lost:,}",
@@ -141,9 +143,9 @@ def _row(one: Status, moment: float) -> Row:
         "paused" if one.paused else "a callable" if one.rate is None else f"{one.rate:.3g}",
         "" if one.cost is None else f"{one.cost:.1%}",
     ]
-    styles = {at: "bad" for at, number in ((6, lost), (8, failed)) if number}
+    styles = {at: "bad" for at, number in ((7, lost), (9, failed)) if number}
     styles |= {1: "bad"} if heard > SILENT else {}
-    return Row(cells, styles | ({11: "bad"} if one.paused else {}))
+    return Row(cells, styles | ({12: "bad"} if one.paused else {}))
 
 
 def _name(one: Status) -> str:
@@ -164,7 +166,7 @@ def _bytes(size: int) -> str:
 
 def _reasons(found: Sequence[Status]) -> list[str]:
     """All that is no matter of course, by name."""
-    usual = ("profiled", "stored")
+    usual = ("profiled", "stored", "watched")
     total: Counter[str] = Counter()
     for one in found:
         total.update({name: count for name, count in one.counters.items() if name not in usual})

@@ -37,7 +37,7 @@ STREAM_SECONDS: Final = 60.0
 """A request whose response has begun is sampled no longer than that: it may go on for hours."""
 
 SHARE: Final = 0.01
-"""What the thread may take of one core."""
+"""What the thread may take of one core, where no ``budget`` says it."""
 
 IDLE_SECONDS: Final = 0.05
 """Between two looks, at least, where no request is sampled."""
@@ -57,6 +57,7 @@ class Watch:
         self._after = settings.watch_seconds
         self._longest = settings.max_duration or math.inf
         self._period = 1.0 / settings.watch_rate
+        self.share = settings.budget or SHARE
         self._counters = counters
         self._delivery = delivery
         self.reset()
@@ -219,13 +220,15 @@ class Watcher:
     def _turn(self) -> float | None:
         """Look once; returns the seconds until the next time, None where there is nothing left."""
         cpu = self._cpu()
-        again = min((watch.look() for watch in self._alive()), default=None)
-        if again is None:
+        watches = self._alive()
+        if not watches:
             return None
+        again = min(watch.look() for watch in watches)
+        share = min(watch.share for watch in watches)
         spent = self._cpu() - cpu
         pause = min(max(again - self._now(), 0.0), MOST_SECONDS)
-        seconds = max(pause, (spent - self._spare) / SHARE)
-        self._spare = min(self._spare + seconds * SHARE - spent, _SPARE_SECONDS * SHARE)
+        seconds = max(pause, (spent - self._spare) / share)
+        self._spare = min(self._spare + seconds * share - spent, _SPARE_SECONDS * share)
         return seconds
 
 
