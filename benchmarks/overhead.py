@@ -95,7 +95,7 @@ def unrecorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
     made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
     made["sample=0, timing=False"] = ours(work, folder, sample=0.0, timing=False)
     made[TIMED] = ours(work, folder, sample=0.0)
-    # The place of "watch on": ours(work, folder, sample=0.0, watch_after="200ms", watch_rate=50).
+    made["watch on"] = ours(work, folder, sample=0.0, watch_after="200ms")
     for engine in names:
         made[f"{NOT_CHOSEN}, {engine}"] = ours(work, folder, engine=engine, sample=1e-9)
     return made

@@ -2,10 +2,11 @@
 
 DIR is the folder that the middleware writes to ("profiles" if not given). One row for each process
 and middleware: how long ago it was heard, the requests that it has timed, those that it profiled,
-the profiles that are stored, not kept, or lost; requests that were skipped, though chosen; what it
-has written; its rate, as a budget leaves it, and what profiling cost of the process's CPU in the
-last minute, where there is a budget. Processes say so every five seconds, from their first request
-on. Below are the reasons, added over the rows, and the last trouble of each process.
+or watched, the profiles that are stored, not kept, or lost; requests that were skipped, though
+chosen; what it has written; its rate, as a budget leaves it, and what profiling cost of the
+process's CPU in the last minute, where there is a budget. Processes say so every five seconds, from
+their first request on. Below are the reasons, added over the rows, and the last trouble of each
+process.
 
 A process that was not heard for 15 seconds has ended, or hangs: --all lists it too. --watch shows
 it all anew every two seconds, until Ctrl-C.
