@@ -101,7 +101,7 @@ class ProfilerMiddleware(start.Door):
                 if recorder.settings.follow:
                     recorder.hook(hook)
                 coroutine = self._call(scope, receive, timed.send)
-                with TaskSight(timed, recorder.watch, coroutine):
+                with TaskSight(timed, recorder.watch, coroutine, receive):
                     await coroutine
         except BaseException as raised:
             error = raised

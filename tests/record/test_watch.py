@@ -312,6 +312,35 @@ def test_of_an_eager_factory_too(profiles: Profiles, seen: Seen) -> None:
     assert stack_of(found["/inner"])[0] == "inner"
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_what_listens_for_the_client_is_not_where_the_request_is(
+    profiles: Profiles, seen: Seen, in_thread: bool
+) -> None:
+    """Django's handler runs its view so, beside a task that waits for the client to leave."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def listen() -> None:
+            await receive()
+
+        async def view() -> None:
+            await (in_a_thread(seen) if in_thread else napping(seen))
+
+        tasks = [asyncio.create_task(listen()), asyncio.create_task(view())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks[0].cancel()
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None: ...
+
+    served = Asgi(app, profiles, **SOON)
+    asyncio.run(served.middleware({"type": "http", "path": "/"}, receive, send))
+    served.flush()
+    assert widest(profiles.one()) == ("computing" if in_thread else "sleep")
+    assert "view" in stack_of(profiles.one())
+
+
 def starlette(seen: Seen) -> Any:
     """An app with a middleware that runs the rest in a task, and endpoints of both kinds."""
     need_module("starlette")
@@ -452,6 +481,7 @@ def looked(served: Wsgi | Asgi, times: int = 3) -> None:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(watch.Watch, "look", look)
+        WATCHER.start()  # the request may be none of its own
         while len(done) < times:
             assert time.monotonic() < until, "nobody looks"
             time.sleep(0.005)

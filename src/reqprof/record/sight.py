@@ -6,6 +6,7 @@ import asyncio
 import sys
 import weakref
 from contextvars import ContextVar
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reqprof.record import joins, stacks
@@ -85,12 +86,15 @@ class ThreadSight(Sight):
 class TaskSight(Sight):
     """A request whose coroutine is awaited; the tasks and pool calls that it starts are its own.
 
-    A context manager: what happens inside of it happens in the request's context.
+    ``receive`` is what waits for the client. A context manager: what happens inside of it happens
+    in the request's context.
     """
 
-    __slots__ = ("_coroutine", "_tasks", "_threads", "_token")
+    __slots__ = ("_client", "_coroutine", "_tasks", "_threads", "_token")
 
-    def __init__(self, timed: Timed, watch: Watch, coroutine: Any) -> None:
+    def __init__(self, timed: Timed, watch: Watch, coroutine: Any, receive: Any) -> None:
+        is_known = isinstance(receive, (FunctionType, MethodType))
+        self._client = getattr(receive, "__code__", None) if is_known else None
         self._coroutine = coroutine
         self._tasks: list[tuple[weakref.ref[Any], weakref.ref[Any] | None]] = []  # and who began it
         self._threads: list[_Pool] = []  # that work for it now
@@ -118,14 +122,13 @@ class TaskSight(Sight):
         frames, parent = seen.frames, seen.task
         while not seen.runs and seen.frames and len(frames) < stacks.MAX_DEPTH:
             children = _waited_for(seen, [each for each, up in tasks if _is_of(parent, up, ours)])
-            # The one that runs, or else the first: what all of them wait for comes to an end last.
             looks = [
                 (each, stacks.of_coroutine(each.get_coro(), self.thread, running))
                 for each in children
             ]
             if not looks:
                 break
-            child, seen = next((look for look in looks if look[1].runs), looks[0])
+            child, seen = max(looks, key=lambda look: self._rank(*look))
             frames, parent = frames + seen.frames, seen.task or child
         if not seen.runs and joins.is_for_a_thread(seen.frames, seen.future):
             for thread, above in list(self._threads):
@@ -133,6 +136,16 @@ class TaskSight(Sight):
                     at = stacks.of_frame(running.get(thread))
                     return frames + stacks.inside(at, _CALLED), True
         return frames, seen.runs
+
+    def _rank(self, task: Any, seen: Awaited) -> int:
+        """Of tasks that are all waited for: how likely the request is where that one is."""
+        if seen.runs:
+            return 3
+        at_work = seen.task or task
+        if any(each.above is not None and each.above() is at_work for each in list(self._threads)):
+            return 2
+        # Who listens for the client's leaving, as Django does beside its view, listens to the end.
+        return 0 if any(code is self._client for code, _ in seen.frames) else 1
 
     def _forget_ended(self) -> bool:
         """Whether there is room for one more task."""
