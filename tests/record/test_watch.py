@@ -732,7 +732,7 @@ def test_a_request_that_runs_on_leaves_where_it_is(
 def test_a_stream_that_was_watched_is_left_after_a_while(
     profiles: Profiles, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "STREAM_SECONDS", 0.05)
+    monkeypatch.setattr(watch, "SAMPLED_SECONDS", 0.05)
     until = time.monotonic() + WITHIN
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

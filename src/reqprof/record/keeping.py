@@ -67,17 +67,20 @@ class Keeping:
         self._keep = None if keep is None else check_callable("keep", keep)
         self._fault = fault
         self._chance = chance
-        given = (self._limit, self._worst, self._baseline or None, self._keep)
-        self._all = all(rule is None for rule in given)
+        rules = (self._limit, self._worst, self._keep)
+        self._rules = any(rule is not None for rule in rules)  # beside the uniform share
+        self._all = not (self._rules or self._baseline)
 
     def verdict(self, request: Request) -> Verdict | None:
         """Why it is kept, or None where it is not. ``request`` has the facts of its end.
 
         The weight of the uniform share is raised by what it stands for. What another rule has
-        chosen, and what was asked for by a trigger, stands for itself alone.
+        chosen, and what was asked for by a trigger, stands for itself alone. A watched request is
+        of no uniform share: it took long.
         """
         if request.chosen == "watch":
-            reason = "watch" if self._all else self._reason(request)
+            reason = self._reason(request) if self._rules else "watch"
+            reason = reason or ("watch" if request.partial else None)  # it may be all that is left
             return None if reason is None else Verdict(reason, 1.0)
         if request.chosen != "sample":
             return Verdict(request.chosen, 1.0)
@@ -106,7 +109,8 @@ class Keeping:
     def _reason(self, request: Request) -> str | None:
         if self._errors and is_error(request):
             return "error"
-        if self._limit is not None and request.duration > self._limit:
+        # One that runs on is as slow as anybody knows.
+        if self._limit is not None and (request.partial or request.duration > self._limit):
             return "slow"
         if self._keep is not None and self._wanted(request):
             return "keep"

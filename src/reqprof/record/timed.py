@@ -90,7 +90,10 @@ class Timed:
         ended = time.perf_counter()
         raised = self.exception if error is None else type(error).__name__
         # A plain tuple is made in half the time of a named one.
-        given = self.given()
+        try:
+            given = self.given()
+        except Exception:  # what the server or the app has made of its environment
+            return
         known = (self.began, self._last or ended, ended, self.status, raised, self.tell, given)
         if self.sight is None or not self.sight.end(known, error):
             waiting.append(known)

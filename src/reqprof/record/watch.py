@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 MOST: Final = 16
 """Requests of one middleware that are sampled at the same time: those that began first."""
 
-STREAM_SECONDS: Final = 60.0
-"""A request whose response has begun is sampled no longer than that: it may go on for hours."""
+SAMPLED_SECONDS: Final = 60.0
+"""A request is sampled no longer than that, or ``max_duration``: others may want its place."""
 
 SHARE: Final = 0.01
 """What the thread may take of one core, where no ``budget`` says it."""
@@ -55,7 +55,7 @@ class Watch:
 
     def __init__(self, settings: Settings, counters: Counters, delivery: Delivery) -> None:
         self._after = settings.watch_seconds
-        self._longest = settings.max_duration or math.inf
+        self._longest = settings.max_duration or SAMPLED_SECONDS
         self._period = 1.0 / settings.watch_rate
         self.share = settings.budget or SHARE
         self._counters = counters
@@ -132,7 +132,7 @@ class Watch:
                 return False  # it has ended meanwhile; who knows whose frames these are
             if frames:
                 self._see(sight, timed, frames, at_work=at_work)
-            if age >= self._longest or (begun and age >= STREAM_SECONDS):
+            if age >= self._longest:
                 self._leave(sight, timed, frames)
         except Exception as fault:
             self._sights.pop(sight, None)
