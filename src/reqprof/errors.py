@@ -33,6 +33,6 @@ class UsageError(ReqprofError):
 
 
 class NotFound(ReqprofError):
-    """A file, folder or request that is not there."""
+    """A file, folder, request or address that is not to be had."""
 
     exit_code = 3

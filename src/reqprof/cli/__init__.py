@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reqprof.cli.ending import PIPE_CLOSED, end, run
+from reqprof.cli import ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PYTHONS_THRESHOLDS = gc.get_threshold()
+"""Of the garbage collection, before :func:`main` sets its own."""
+
 COMMANDS = {
+    "run": "Serve an app on this machine, and profile each request.",
     "slowest": "Rank the requests, worst first, those without a profile too.",
     "show": "Show one request: its facts, then its functions as pstats prints them.",
     "merge": "Add many profiles up into one picture, table or profile.",
@@ -51,7 +55,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # click would make it 1, which means a bad file here
-            raise click.exceptions.Exit(PIPE_CLOSED) from None
+            raise click.exceptions.Exit(ending.PIPE_CLOSED) from None
 
     def main(
         self,
@@ -65,7 +69,9 @@ class Commands(click.Group):
         call = super().main
         if not standalone_mode:
             return call(args, prog_name, complete_var, standalone_mode=False, **extra)
-        return end(run(lambda: call(args, prog_name, complete_var, standalone_mode=False, **extra)))
+        return ending.end(
+            ending.run(lambda: call(args, prog_name, complete_var, standalone_mode=False, **extra))
+        )
 
 
 @click.group(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reqprof.record import listening
 from reqprof.record.counters import told
 from reqprof.record.keeping import File, Verdict
 from reqprof.record.options import MAX_QUEUE
@@ -154,10 +155,12 @@ class Delivery:
 
     def _tell(self, request: Request) -> None:
         """What the user wants done with each profile, now that it is stored."""
+        path = self._settings.out_dir / self._writer.last_name
+        listening.tell(request, path)
         if self._settings.on_profile is None:
             return
         try:
-            self._settings.on_profile(request, self._settings.out_dir / self._writer.last_name)
+            self._settings.on_profile(request, path)
         except BaseException as error:  # it must not end the thread that all profiles need
             self._counters.trouble("failed_on_profile", f"on_profile= raised {told(error)}")
 

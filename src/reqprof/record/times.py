@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reqprof.model import MAX_METHOD, MAX_PATH, Request
-from reqprof.record import route
+from reqprof.record import listening, route
 from reqprof.record.counters import told
 from reqprof.record.timed import Ended, status_code
 from reqprof.store.background import BACKGROUND
@@ -127,12 +127,16 @@ class Times:
         )
         facts = partial(self._facts, ended, known.path, series, status, since)
         self._tally(series).add(ended.last - ended.began, facts)
+        if listening.heard():
+            listening.tell(facts(), None)
 
     def _count_profiled(self, ended: Profiled) -> None:
         request = ended.request
         tally = self._tally(series_of(request))
         tally.traced += request.is_traced
         tally.add(request.untraced, None if ended.is_stored else lambda: request)
+        if not ended.is_stored:
+            listening.tell(request, None)
 
     def _facts(
         self, ended: Ended, path: str, series: Series, status: int | None, since: float
