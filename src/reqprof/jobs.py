@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from contextvars import ContextVar
 from inspect import (
     CO_ASYNC_GENERATOR,
@@ -22,9 +23,11 @@ from reqprof.record.options import Settings, folder
 from reqprof.record.recorder import Recorder
 from reqprof.record.rules import is_async
 from reqprof.record.steps import Steps
+from reqprof.record.timed import Known, Timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections import deque
+    from collections.abc import Awaitable, Callable
     from os import PathLike
     from types import FrameType, TracebackType
 
@@ -77,6 +80,7 @@ class Session(start.Door):
         block = _Block(self)
         if _suspends(_frame(1)):
             self._skip("skipped_async", "a with in async code or a generator records nothing")
+            block.recording = self._timed()
         else:
             block.recording = self._begin()
         _set((*_get(), block))
@@ -139,13 +143,15 @@ class Session(start.Door):
             recorder, recording = self._recorder, self._begin()
             if recorder is None or recording is None:
                 return await function(*args, **named)
+            if isinstance(recording, _Timed):
+                return await _awaited(functools.partial(function, *args, **named), recording)
             with Followed(recorder, recording):
                 recording.steps = Steps(function(*args, **named), recording)
                 return await recording.steps
 
         return stepped
 
-    def _begin(self) -> Recording | None:
+    def _begin(self) -> Recording | _Timed | None:
         recorder = self._recorder
         if recorder is None:
             return None
@@ -153,9 +159,14 @@ class Session(start.Door):
             self._skip("skipped_nested", "what is inside of recorded work is part of it")
             return None
         recording = recorder.begin(_arrival, _header, self._name)
-        if recording is not None:
-            recording.find_template = functools.partial(str, recording.request.path)
+        if recording is None:
+            return self._timed()
+        recording.find_template = functools.partial(str, recording.request.path)
         return recording
+
+    def _timed(self) -> _Timed | None:
+        waiting = None if self._recorder is None else self._recorder.upkeep.waiting()
+        return None if waiting is None else _Timed(waiting, self._name)
 
     def _skip(self, counter: str, why: str) -> None:
         if self._recorder is not None:
@@ -163,10 +174,29 @@ class Session(start.Door):
             aside(functools.partial(self._recorder.counters.trouble, counter, why))
 
 
+class _Timed(Timed):
+    """A piece of work that goes unprofiled, in the place of a recording."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, waiting: deque[Any], name: str) -> None:
+        self.waiting = waiting
+        self._name = name
+        self.status = self.exception = self.sight = None
+        self._last = 0.0
+        self.began = time.perf_counter()
+
+    def given(self) -> tuple[Any, ...]:
+        return (self._name,)
+
+    def arrival(self) -> Arrival:
+        return _arrival(self._name)
+
+
 class _Block:
     """A ``with`` that has been entered."""
 
-    recording: Recording | None = None
+    recording: Recording | _Timed | None = None
     stretch: Any = None
 
     def __init__(self, session: Session) -> None:
@@ -202,9 +232,28 @@ def _recorder(settings: Settings) -> Recorder:
     return _kept(settings)
 
 
+async def _awaited(work: Callable[[], Awaitable[Any]], timed: _Timed) -> Any:
+    error: BaseException | None = None
+    try:
+        return await work()
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        timed.end(error)
+        error = None  # no cycle of frame and traceback
+
+
 def _header(name: str, header: str) -> None:
     """A job has none."""
 
 
 def _arrival(name: str) -> Arrival:
     return Arrival(kind="job", method="", path=name, traceparent=None)
+
+
+def _known(name: str) -> Known:
+    return Known("job", "", name, name)
+
+
+_Timed.tell = staticmethod(_known)

@@ -17,6 +17,8 @@ import pytest
 
 import reqprof
 from reqprof import asgi, jobs, wsgi
+from reqprof.cli.select import Wanted
+from reqprof.cli.traffic import Traffic
 from tests.conftest import Profiles, calls
 from tests.doors.test_asgi import respond, run, scope
 from tests.doors.test_wsgi import Server, environ
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reqprof.model import Request
+    from reqprof.store.traffic import Tally
 
 pytestmark = [pytest.mark.recording, pytest.mark.usefixtures("no_collection", "each_engine")]
 
@@ -534,6 +537,126 @@ def test_a_script_that_ends_leaves_its_profiles(profiles: Profiles, each_engine:
     assert (done.returncode, done.stderr.strip()) == (1, "the end")
     found = {profile.request.path for profile in profiles.read() if profile.request}
     assert found == {"script", "block"}
+
+
+class TestTimed:
+    """Work that goes unprofiled is timed, as requests are."""
+
+    def test_in_a_with_and_decorated(self, profiles: Profiles) -> None:
+        session = reqprof.session("/nightly/17", profiles.folder, sample=0.0)
+        with session:
+            work()
+        assert session(work)(5) == 5
+
+        @session
+        async def task() -> int:
+            await asyncio.sleep(0.01)
+            return work()
+
+        assert asyncio.run(task()) == 3
+        found = tallied(session, profiles)
+        assert [(one.kind, one.method, one.path, one.route) for one in found] == [
+            ("job", "", "/nightly/17", "/nightly/17")
+        ] * 3
+        assert not any(one.guessed or one.status or one.exception or one.engine for one in found)
+        assert max(one.duration for one in found) >= 0.01
+        assert profiles.paths() == []
+
+    def test_what_it_raises_passes_and_is_a_fact(self, profiles: Profiles) -> None:
+        session = reqprof.session("nightly", profiles.folder, exclude="*")
+        error = KeyError("mine")
+
+        def fail() -> None:
+            raise error
+
+        async def fail_later() -> None:
+            await asyncio.sleep(0)
+            raise error
+
+        def whole() -> None:
+            with session:
+                fail()
+
+        for failing in (whole, session(fail), lambda: asyncio.run(session(fail_later)())):
+            with pytest.raises(KeyError) as caught:
+                failing()
+            assert caught.value is error
+        with pytest.raises(TypeError):
+            asyncio.run(session(fail_later)(7))  # type: ignore[call-arg]
+        found = tallied(session, profiles)
+        assert sorted(str(one.exception) for one in found) == [*["KeyError"] * 3, "TypeError"]
+        assert counted(session) == {"skipped_rules": 4}
+
+    def test_beside_profiled_ones(self, profiles: Profiles) -> None:
+        chosen = iter([True, False, True])
+        session = reqprof.session("nightly", profiles.folder, sample=lambda request: next(chosen))
+        for _ in range(3):
+            with session:
+                work()
+        found = tallied(session, profiles)
+        assert [one.engine for one in found] == [""]  # files have the facts of the others
+        (tally,) = tallies(profiles)
+        assert (tally.count, tally.traced) == (3, 2)
+        assert counted(session) == {"profiled": 2, "stored": 2}
+
+    def test_a_with_that_cannot_be_recorded_is_timed(self, profiles: Profiles) -> None:
+        session = reqprof.session("nightly", profiles.folder)
+
+        async def one() -> None:
+            with session:
+                await asyncio.sleep(0.01)
+
+        async def main() -> None:
+            await asyncio.gather(one(), one())
+
+        asyncio.run(main())
+        assert [one.duration >= 0.01 for one in tallied(session, profiles)] == [True, True]
+
+    def test_inside_of_recorded_work_it_is_not(self, profiles: Profiles) -> None:
+        session = reqprof.session("inner", profiles.folder, sample=0.0)
+        decorated = session(work)
+
+        async def suspended() -> None:
+            with session:
+                await asyncio.sleep(0)
+
+        with reqprof.session("outer", profiles.folder) as outer:
+            decorated()
+            with session:
+                work()
+            with contextlib.suppress(StopIteration):
+                suspended().send(None)
+        assert outer.flush()
+        assert tallied(session, profiles) == []
+        (tally,) = tallies(profiles)
+        assert tally.count == 1
+        assert set(calls(profiles.one())) <= WORK | {
+            *("suspended", "sleep", "__sleep0", "__init__", "__enter__", "__exit__", "suppress"),
+            *("<method 'send' of 'coroutine' objects>", "<built-in method builtins.issubclass>"),
+            "<method 'close' of 'coroutine' objects>",
+        }
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    def test_a_forked_child_leaves_it_to_its_parent(self, profiles: Profiles) -> None:
+        session = reqprof.session("nightly", profiles.folder, sample=0.0)
+        with session:
+            child = os.fork()
+            if child == 0:
+                session.__exit__(None, None, None)
+                os._exit(0 if session.flush() else 1)
+            assert os.waitpid(child, 0)[1] == 0
+        assert [one.pid for one in tallied(session, profiles)] == [os.getpid()]
+
+
+def tallied(session: jobs.Session, profiles: Profiles) -> list[Request]:
+    """The facts of those that were only timed."""
+    assert session.flush()
+    return Traffic.of(profiles.folder).slowest()
+
+
+def tallies(profiles: Profiles) -> list[Tally]:
+    stored = [profile.request for profile in profiles.read() if profile.request]
+    return list(Traffic.of(profiles.folder).routes(stored, Wanted()).values())
 
 
 def test_a_session_that_is_not_chosen_costs_no_profile(profiles: Profiles) -> None:
