@@ -57,10 +57,11 @@ def check(profiles: Profiles) -> None:
     "pool",
     [
         ("--pool", "prefork", "--concurrency", "2"),
+        ("--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1"),
         ("--pool", "solo"),
         ("--pool", "threads", "--concurrency", "2"),
     ],
-    ids=["prefork", "solo", "threads"],
+    ids=["prefork", "prefork, a child for each", "solo", "threads"],
 )
 def test_a_worker_leaves_a_profile_of_each_task(
     pool: tuple[str, ...], app: tuple[Any, dict[str, str]], profiles: Profiles

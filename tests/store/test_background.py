@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.store.background import BACKGROUND, Background
+from tests.conftest import need_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -408,15 +409,22 @@ class TestForks:
         )
         assert notes.read_text() == "child parent "
 
-    @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+    @pytest.mark.parametrize(
+        ("package", "method"),
+        [
+            *(("multiprocessing", method) for method in ("fork", "spawn", "forkserver")),
+            ("billiard", "fork"),
+        ],
+    )
     def test_a_child_of_multiprocessing_drains(
-        self, notes: Path, method: str, tmp_path: Path
+        self, notes: Path, package: str, method: str, tmp_path: Path
     ) -> None:
+        need_module(package)
         program = tmp_path / "program.py"
         program.write_text(
             textwrap.dedent(
                 f"""
-                import multiprocessing, sys, time
+                import {package} as multiprocessing, sys, time
                 from reqprof.store.background import BACKGROUND
                 def note(word):
                     with open(sys.argv[1], "a") as file:

@@ -149,11 +149,24 @@ class _Planned:
 
 
 def _drain_at_process_end(background: Background) -> None:
-    """A child of multiprocessing ends without atexit; its own finalisers run."""
+    """Children that end without atexit have ways of their own."""
     util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process() is not None:
+    # billiard's processes run the finalisers of multiprocessing, and know no parent.
+    is_child = process is not None and process.parent_process() is not None
+    if util is not None and (is_child or "billiard" in sys.modules):
         util.Finalize(None, background.drain, args=(EXIT_SECONDS,), exitpriority=100)
+    celery = sys.modules.get("celery.signals")
+    if celery is not None:
+        # A child of its pool runs no finaliser either: billiard ends it by os._exit.
+        _drain_with_celery(background, celery.worker_process_shutdown)
+
+
+def _drain_with_celery(background: Background, shutdown: Any) -> None:
+    def drain(**_: object) -> None:
+        background.drain(EXIT_SECONDS)
+
+    shutdown.connect(drain, weak=False, dispatch_uid=f"reqprof-{id(background)}")
 
 
 BACKGROUND = Background()
