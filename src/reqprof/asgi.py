@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from reqprof.record import announce, route, spans, start
 from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
-from reqprof.record.sight import TaskSight, work_for, work_on
+from reqprof.record.sight import work_for, work_on
 from reqprof.record.steps import Steps
+from reqprof.record.task_sight import TaskSight
 from reqprof.record.tasks import Followed, hook
 from reqprof.record.timed import Known, Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS

@@ -22,14 +22,15 @@ from reqprof.record.engines.clock import unseen
 from reqprof.record.options import Settings, folder
 from reqprof.record.recorder import Recorder
 from reqprof.record.rules import is_async
+from reqprof.record.sight import ThreadSight, begins_at
 from reqprof.record.steps import Steps
 from reqprof.record.timed import Known, Timed
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from os import PathLike
-    from types import FrameType, TracebackType
+    from types import CodeType, FrameType, TracebackType
 
     from reqprof.record.options import Options
     from reqprof.record.recording import Recording
@@ -77,12 +78,14 @@ class Session(start.Door):
         self._recorder = recorder
 
     def __enter__(self) -> Session:
-        block = _Block(self)
-        if _suspends(_frame(1)):
+        block, frame = _Block(self), _within(_frame(1))
+        code = None if frame is None else frame.f_code
+        if code is not None and code.co_flags & _SUSPENDS:
             self._skip("skipped_async", "a with in async code or a generator records nothing")
             block.recording = self._timed()
         else:
             block.recording = self._begin()
+            self._watch(block.recording, code)
         _set((*_get(), block))
         if block.recording is not None:
             block.stretch = block.recording.session.enter()
@@ -119,6 +122,7 @@ class Session(start.Door):
         @functools.wraps(function)
         def called(*args: Any, **named: Any) -> Any:
             recording = self._begin()
+            self._watch(recording)
             if recording is None:
                 return function(*args, **named)
             session, error = recording.session, None
@@ -133,6 +137,7 @@ class Session(start.Door):
                 recording.end(error)
                 error = None  # no cycle of frame and traceback
 
+        begins_at(called.__code__)  # type: ignore[attr-defined]
         return called
 
     def _stepped(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,7 +149,8 @@ class Session(start.Door):
             if recorder is None or recording is None:
                 return await function(*args, **named)
             if isinstance(recording, _Timed):
-                return await _awaited(functools.partial(function, *args, **named), recording)
+                work = functools.partial(function, *args, **named)
+                return await _awaited(recorder, work, recording)
             with Followed(recorder, recording):
                 recording.steps = Steps(function(*args, **named), recording)
                 return await recording.steps
@@ -167,6 +173,12 @@ class Session(start.Door):
     def _timed(self) -> _Timed | None:
         waiting = None if self._recorder is None else self._recorder.upkeep.waiting()
         return None if waiting is None else _Timed(waiting, self._name)
+
+    def _watch(self, work: Recording | _Timed | None, block: CodeType | None = None) -> None:
+        """Have work that is only timed watched, if anything is."""
+        watch = None if self._recorder is None else self._recorder.watch
+        if watch is not None and isinstance(work, _Timed):
+            ThreadSight(work, watch, block)
 
     def _skip(self, counter: str, why: str) -> None:
         if self._recorder is not None:
@@ -213,11 +225,11 @@ _ENTERED = 2
 """Frames in a stretch of a ``with`` when it ends: ``__exit__`` and the call of ``leave``."""
 
 
-def _suspends(frame: FrameType | None) -> bool:
-    """Whether the code that enters a ``with``, if only through an exit stack, may be suspended."""
+def _within(frame: FrameType | None) -> FrameType | None:
+    """The frame of the code that enters a ``with``, if only through an exit stack."""
     while frame is not None and _is_contextlib(frame):
         frame = frame.f_back
-    return frame is not None and bool(frame.f_code.co_flags & _SUSPENDS)
+    return frame
 
 
 def _is_contextlib(frame: FrameType) -> bool:
@@ -232,10 +244,16 @@ def _recorder(settings: Settings) -> Recorder:
     return _kept(settings)
 
 
-async def _awaited(work: Callable[[], Awaitable[Any]], timed: _Timed) -> Any:
+async def _awaited(recorder: Recorder, work: Callable[[], Any], timed: _Timed) -> Any:
     error: BaseException | None = None
     try:
-        return await work()
+        coroutine = work()
+        if recorder.watch is None:
+            return await coroutine
+        from reqprof.record.task_sight import TaskSight
+
+        with TaskSight(timed, recorder.watch, coroutine, None):
+            return await coroutine
     except BaseException as raised:
         error = raised
         raise

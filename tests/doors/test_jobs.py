@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ import reqprof
 from reqprof import asgi, jobs, wsgi
 from reqprof.cli.select import Wanted
 from reqprof.cli.traffic import Traffic
+from reqprof.tree.profile import tree_of
 from tests.conftest import Profiles, calls
 from tests.doors.test_asgi import respond, run, scope
 from tests.doors.test_wsgi import Server, environ
@@ -537,6 +539,50 @@ def test_a_script_that_ends_leaves_its_profiles(profiles: Profiles, each_engine:
     assert (done.returncode, done.stderr.strip()) == (1, "the end")
     found = {profile.request.path for profile in profiles.read() if profile.request}
     assert found == {"script", "block"}
+
+
+class TestWatched:
+    @pytest.fixture
+    def session(self, profiles: Profiles) -> jobs.Session:
+        return reqprof.session("nightly", profiles.folder, sample=0, watch_after="20ms")
+
+    def one(self, session: jobs.Session, profiles: Profiles) -> list[str]:
+        session.flush()
+        profile = profiles.one()
+        assert profile.request is not None
+        assert (profile.request.kind, profile.request.engine) == ("job", "watch")
+        assert (profile.request.route, profile.request.guessed) == ("nightly", False)
+        tree = tree_of(profile)
+        return [node.function[2] for _, node in tree.walk() if node.total > 0.9 * tree.total]
+
+    def test_a_block_begins_with_its_function(
+        self, session: jobs.Session, profiles: Profiles
+    ) -> None:
+        def rest() -> None:
+            time.sleep(0.3)
+
+        def work() -> None:
+            with session:
+                rest()
+
+        work()
+        assert self.one(session, profiles) == ["all", "work", "rest"]
+
+    def test_a_function(self, session: jobs.Session, profiles: Profiles) -> None:
+        @session
+        def work() -> None:
+            time.sleep(0.3)
+
+        work()
+        assert self.one(session, profiles) == ["all", "work"]
+
+    def test_an_async_function(self, session: jobs.Session, profiles: Profiles) -> None:
+        @session
+        async def work() -> None:
+            await asyncio.sleep(0.3)
+
+        asyncio.run(work())
+        assert self.one(session, profiles) == ["all", "work", "sleep", "waiting"]
 
 
 class TestTimed:

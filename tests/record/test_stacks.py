@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.record import stacks
-from reqprof.record.stacks import Awaited, of_coroutine
+from reqprof.record.awaiting import Awaited, of_coroutine
 from reqprof.record.steps import ENDED, Steps
 from tests.conftest import need_module
 

@@ -6,7 +6,6 @@ Those that are fast cost the little that it takes to know of them. What runs on 
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from dataclasses import replace
