@@ -10,6 +10,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from reqprof.record.engines import choose
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reqprof.model import Profile
+
+# A busy machine is no fault of the code.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 MUST_RUN = os.environ.get("REQPROF_NO_SKIPS") == "1"
 
