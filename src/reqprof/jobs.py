@@ -22,7 +22,7 @@ from reqprof.record.engines.clock import unseen
 from reqprof.record.options import Settings, folder
 from reqprof.record.recorder import Recorder
 from reqprof.record.rules import is_async
-from reqprof.record.sight import ThreadSight, begins_at
+from reqprof.record.sight import ThreadSight, begins_at, work_for, work_on
 from reqprof.record.steps import Steps
 from reqprof.record.timed import Known, Timed
 
@@ -252,8 +252,11 @@ async def _awaited(recorder: Recorder, work: Callable[[], Any], timed: _Timed) -
             return await coroutine
         from reqprof.record.task_sight import TaskSight
 
-        with TaskSight(timed, recorder.watch, coroutine, None):
+        token = work_for(TaskSight(timed, recorder.watch, coroutine, None))
+        try:
             return await coroutine
+        finally:
+            work_on(token)
     except BaseException as raised:
         error = raised
         raise

@@ -8,7 +8,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reqprof.record import awaiting, joins, stacks
-from reqprof.record.sight import Sight, work_for, work_on
+from reqprof.record.sight import Sight
 from reqprof.store.native import original
 
 if TYPE_CHECKING:
@@ -29,25 +29,17 @@ _thread: Callable[[], int] = original("_thread", "get_ident")
 class TaskSight(Sight):
     """A request whose coroutine is awaited; the tasks and pool calls that it starts are its own.
 
-    ``receive`` is what waits for the client. A context manager: what happens inside of it happens
-    in the request's context.
+    ``receive`` is what waits for the client.
     """
 
-    __slots__ = ("_client", "_coroutine", "_tasks", "_threads", "_token")
+    __slots__ = ("_coroutine", "_receive", "_tasks", "_threads")
 
     def __init__(self, timed: Timed, watch: Watch, coroutine: Any, receive: Any) -> None:
-        is_known = isinstance(receive, (FunctionType, MethodType))
-        self._client = getattr(receive, "__code__", None) if is_known else None
         self._coroutine = coroutine
+        self._receive = receive
         self._tasks: list[tuple[weakref.ref[Any], weakref.ref[Any] | None]] = []  # and who began it
         self._threads: list[_Pool] = []  # that work for it now
         super().__init__(timed, watch)
-
-    def __enter__(self) -> None:
-        self._token = work_for(self)
-
-    def __exit__(self, *_: object) -> None:
-        work_on(self._token)
 
     def started(self, task: Any) -> None:
         if len(self._tasks) < MOST_TASKS or self._forget_ended():
@@ -86,7 +78,9 @@ class TaskSight(Sight):
         if any(each.above is not None and each.above() is at_work for each in list(self._threads)):
             return 2
         # Who listens for the client's leaving, as Django does beside its view, listens to the end.
-        return 0 if any(code is self._client for code, _ in seen.frames) else 1
+        is_known = isinstance(self._receive, (FunctionType, MethodType))
+        client = getattr(self._receive, "__code__", None) if is_known else None
+        return 0 if any(code is client for code, _ in seen.frames) else 1
 
     def _forget_ended(self) -> bool:
         """Whether there is room for one more task."""

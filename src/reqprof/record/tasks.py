@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
+import weakref
 from asyncio import BaseEventLoop
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -72,6 +73,19 @@ def hook() -> None:
         once(_hook_trio)
     with suppress(RuntimeError):  # no loop of asyncio runs
         _hook_loop(asyncio.get_running_loop())
+
+
+def hook_once() -> None:
+    """As :func:`hook`, unless the loop that runs is the one that it was called in last."""
+    global _last_loop
+    loop = asyncio._get_running_loop()
+    if loop is None or _last_loop() is not loop:
+        hook()
+        if loop is not None:
+            _last_loop = weakref.ref(loop)
+
+
+_last_loop: Callable[[], object | None] = type(None)  # which returns None, as a dead reference does
 
 
 def _hook_loop(loop: asyncio.AbstractEventLoop) -> None:
