@@ -15,7 +15,7 @@ from reqprof.record.follow import follow, unfollow
 from reqprof.record.sight import work_for, work_on
 from reqprof.record.steps import Steps
 from reqprof.record.task_sight import TaskSight
-from reqprof.record.tasks import Followed, hook_once
+from reqprof.record.tasks import Followed, keep_hooked
 from reqprof.record.timed import Known, Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
@@ -100,7 +100,7 @@ class ProfilerMiddleware(start.Door):
                 await self.app(scope, receive, timed.send)
             else:
                 if recorder.settings.follow:
-                    recorder.hook(hook_once)
+                    recorder.hook(keep_hooked)
                 coroutine = self._call(scope, receive, timed.send)
                 token = work_for(TaskSight(timed, recorder.watch, coroutine, receive))
                 try:

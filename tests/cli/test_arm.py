@@ -365,8 +365,8 @@ def test_a_pause_may_be_given_before_anybody_has_written(reqprof: Reqprof, tmp_p
 
 def test_status_says_who_is_paused(reqprof: Reqprof, tmp_path: Path) -> None:
     folder = tmp_path / "profiles"
-    say(folder, paused=True, trouble=Trouble(counter="x", why="y", at=1.0))
+    say(folder, paused=True, cost=None, trouble=Trouble(counter="x", why="y", at=1.0))
     head, row, *_ = reqprof("status", folder).stdout.splitlines()
-    assert head.split()[-1] == "rate"
+    assert head.split()[-2:] == ["rate", "cost"]
     assert row.split()[-1] == "paused"
     assert json.loads(reqprof("status", folder, "--json").stdout)[0]["paused"] is True

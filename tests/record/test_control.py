@@ -776,7 +776,8 @@ def test_the_true_route_decides(framework: str, profiles: Profiles) -> None:
     need_module(framework)
     served, wanted = (flask if framework == "flask" else starlette)(profiles)
     arm(profiles, number=10, route=wanted)
-    for path in ("/orders/1", "/orders/new", "/orders/1/lines", "/orders/2", "/orders/3/lines"):
+    # The first one finds out what is asked: in an event loop too late for itself.
+    for path in ("/orders/new", "/orders/1", "/orders/1/lines", "/orders/2", "/orders/3/lines"):
         served(path)
     known = [profile.request for profile in profiles.read()]
     assert [(one.path, one.route) for one in known if one] == [

@@ -69,8 +69,10 @@ def check(middleware: Asgi | Wsgi, several: Callable[[int], None]) -> None:
     for served in range(2, ROUNDS + 1):
         ours_now, objects_now, blocks_now = serve()
         assert ours_now["Recording"] == 0
-        # Middlewares that other tests keep alive plan a job each, or two, anew each second.
-        most = {"_Planned": FEW + 2 * len(recorder._recorders)}
+        # Middlewares that other tests keep alive plan a job each, or two, anew each second, and
+        # those with a budget remember what they used in each second of a minute.
+        others_too = len(recorder._recorders)
+        most = {"_Planned": FEW + 2 * others_too, "Used": FEW + 60 * others_too}
         grown = {kind: ours_now[kind] - ours[kind] for kind in ours_now}
         assert {kind: more for kind, more in grown.items() if more >= most.get(kind, FEW)} == {}
         assert others() <= threads

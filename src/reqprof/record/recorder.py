@@ -74,7 +74,7 @@ class Recorder:
             self._admission.factor = self._limit.factor
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
-        self._looking = False
+        self._looking = self._asked = False
         self._engine: Engine | None = None
         self._engine_retry = 0.0
         self._lacking = Unavailable(NO_ENGINE, "the engine has not been proved")
@@ -236,8 +236,21 @@ class Recorder:
         if self._admission.quiet:
             return self._admission.admit(arrival, header, raw)
         if self.control.unread:
-            aside(self.control.look)
+            self._look_first()
         return self._admission.admit_as_told(arrival, header, raw)
+
+    def _look_first(self) -> None:
+        """Find out what the process is told: at once, unless an event loop would have to wait."""
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is None or asyncio._get_running_loop() is None:
+            aside(self.control.look)
+        elif not self._asked:
+            self._asked = BACKGROUND.submit(self._look_then, sys.maxsize)
+
+    def _look_then(self) -> None:
+        self._asked = False
+        if self.control.unread:
+            self.control.look()
 
     def _start(self, request: Request) -> Recording | None:
         if BACKGROUND.backlog >= MAX_QUEUE:
@@ -306,7 +319,7 @@ def _after_fork() -> None:
         if recorder._limit is not None:
             recorder._limit.reset()
             recorder._admission.factor = recorder._limit.factor
-        recorder._looking = False
+        recorder._looking = recorder._asked = False
         recorder._delivery.renew()
 
 

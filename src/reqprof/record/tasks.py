@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-import weakref
 from asyncio import BaseEventLoop
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -75,17 +74,11 @@ def hook() -> None:
         _hook_loop(asyncio.get_running_loop())
 
 
-def hook_once() -> None:
-    """As :func:`hook`, unless the loop that runs is the one that it was called in last."""
-    global _last_loop
+def keep_hooked() -> None:
+    """As :func:`hook`, for each of many requests: cheap where there is nothing to do."""
     loop = asyncio._get_running_loop()
-    if loop is None or _last_loop() is not loop:
+    if loop is None or not getattr(loop.get_task_factory(), "follows_reqprof", False):
         hook()
-        if loop is not None:
-            _last_loop = weakref.ref(loop)
-
-
-_last_loop: Callable[[], object | None] = type(None)  # which returns None, as a dead reference does
 
 
 def _hook_loop(loop: asyncio.AbstractEventLoop) -> None:
