@@ -70,6 +70,8 @@ class ProfilerMiddleware(start.Door):
             await self.app(scope, receive, send)
             return
         if scope.get("type") not in _PROFILED:
+            if scope.get("type") == "lifespan":
+                recorder.ready()
             await self.app(scope, receive, send)
             if scope.get("type") == "lifespan":
                 # Some servers end by a signal as soon as the app has shut down: no exit handler

@@ -61,6 +61,10 @@ def reqprof(*words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+UNHEARD_SECONDS = 3
+"""A worker that has had no request tells nobody that it has read what it is told."""
+
+
 def until(folder: Profiles, holds: Callable[[list[Status]], bool]) -> None:
     """Wait until it holds of what the workers say."""
     deadline = time.monotonic() + 60
@@ -113,8 +117,8 @@ def test_while_paused_no_worker_profiles(
         traffic(address, 100, PATHS)
         written(profiles, 100 + 1)
         reqprof("pause", profiles.folder)
-        # Workers that have had no request yet look before their first one.
         until(profiles, lambda said: total("profiled", said) == 101 and all_paused(said))
+        time.sleep(UNHEARD_SECONDS)
         traffic(address, 100, PATHS)
         until(profiles, lambda said: total("skipped_paused", said) == 100)
         assert len(profiles.paths()) == 101

@@ -138,6 +138,12 @@ class Recorder:
             return None
         return self._guard(self._begin, arrival, header, raw)
 
+    def ready(self) -> None:
+        """The server has started in this process, and requests will come."""
+        self._guard(self.upkeep.begin)
+        if self.control.unread:
+            self._guard(self._look_first)
+
     def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
         self._in_flight.discard(recording)

@@ -99,7 +99,7 @@ class Upkeep:
         self._said = time.monotonic()
         if not self._pulse.beats:
             return
-        if self._times is None and not self._counters.as_dict():
+        if not (self._times is not None and self._times.count) and not self._counters.as_dict():
             return  # it does nothing, but for looking whether it is asked to
         try:
             self._writer.prepare()
