@@ -425,6 +425,10 @@ class TestMeasured:
             )
             return sent
 
+        recorder: Any = served._recorder
+        recorder.ready()  # as a server's lifespan would
+        assert served.flush(60)
+
         async def together() -> list[list[Any]]:
             return await asyncio.gather(*(request() for _ in range(5)))
 
