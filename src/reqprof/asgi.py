@@ -14,8 +14,7 @@ from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
 from reqprof.record.sight import work_for, work_on
 from reqprof.record.steps import Steps
-from reqprof.record.task_sight import TaskSight
-from reqprof.record.tasks import Followed, keep_hooked
+from reqprof.record.tasks import Followed, watched
 from reqprof.record.timed import Known, Timed
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
@@ -101,10 +100,8 @@ class ProfilerMiddleware(start.Door):
             if recorder.watch is None or scope["type"] == "websocket":
                 await self.app(scope, receive, timed.send)
             else:
-                if recorder.settings.follow:
-                    recorder.hook(keep_hooked)
                 coroutine = self._call(scope, receive, timed.send)
-                token = work_for(TaskSight(timed, recorder.watch, coroutine, receive))
+                token = watched(recorder, timed, coroutine, receive)
                 try:
                     await coroutine
                 finally:

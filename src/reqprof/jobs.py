@@ -22,7 +22,7 @@ from reqprof.record.engines.clock import unseen
 from reqprof.record.options import Settings, folder
 from reqprof.record.recorder import Recorder
 from reqprof.record.rules import is_async
-from reqprof.record.sight import ThreadSight, begins_at, work_for, work_on
+from reqprof.record.sight import ThreadSight, begins_at, work_on
 from reqprof.record.steps import Steps
 from reqprof.record.timed import Known, Timed
 
@@ -250,9 +250,9 @@ async def _awaited(recorder: Recorder, work: Callable[[], Any], timed: _Timed) -
         coroutine = work()
         if recorder.watch is None:
             return await coroutine
-        from reqprof.record.task_sight import TaskSight
+        from reqprof.record.tasks import watched
 
-        token = work_for(TaskSight(timed, recorder.watch, coroutine, None))
+        token = watched(recorder, timed, coroutine)
         try:
             return await coroutine
         finally:

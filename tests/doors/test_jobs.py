@@ -584,6 +584,18 @@ class TestWatched:
         asyncio.run(work())
         assert self.one(session, profiles) == ["all", "work", "sleep", "waiting"]
 
+    def test_a_task_that_it_waits_for(self, session: jobs.Session, profiles: Profiles) -> None:
+        async def part() -> None:
+            await asyncio.sleep(0.3)
+
+        @session
+        async def work() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(part())
+
+        asyncio.run(work())
+        assert self.one(session, profiles)[-3:] == ["part", "sleep", "waiting"]
+
 
 class TestTimed:
     """Work that goes unprofiled is timed, as requests are."""

@@ -19,7 +19,9 @@ from reqprof.record import pools, sight
 from reqprof.record.company import Company
 from reqprof.record.engines.clock import unseen
 from reqprof.record.follow import at_work, follow, once, unfollow
+from reqprof.record.sight import work_for
 from reqprof.record.steps import Steps
+from reqprof.record.task_sight import TaskSight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from reqprof.record.recorder import Recorder
     from reqprof.record.recording import Recording
+    from reqprof.record.timed import Timed
 
     Function = Callable[..., Any]
 
@@ -79,6 +82,17 @@ def keep_hooked() -> None:
     loop = asyncio._get_running_loop()
     if loop is None or not getattr(loop.get_task_factory(), "follows_reqprof", False):
         hook()
+
+
+def watched(recorder: Recorder, timed: Timed, coroutine: Any, receive: Any = None) -> Token[Any]:
+    """This task is about to await ``coroutine``, which is only timed and may be watched.
+
+    For :func:`reqprof.record.sight.work_on` afterwards. ``receive`` is what waits for the client.
+    """
+    assert recorder.watch is not None
+    if recorder.settings.follow:
+        recorder.hook(keep_hooked)
+    return work_for(TaskSight(timed, recorder.watch, coroutine, receive))
 
 
 def _hook_loop(loop: asyncio.AbstractEventLoop) -> None:
