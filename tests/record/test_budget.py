@@ -349,7 +349,8 @@ class TestServed:
         served = wsgi.ProfilerMiddleware(app, profiles.folder, budget=0.2)
         recorder: Any = served._recorder
         first = recorder.rate
-        recorder._admission.factor = recorder._limit._budget.factor = 0.001
+        recorder._limit._budget.factor = 0.001
+        recorder._admission.lower(0.001)
         child = os.fork()
         if not child:
             os._exit(recorder.rate != first)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof import asgi, wsgi
-from reqprof.record import delivery, recorder
+from reqprof.record import delivery, dice, recorder
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose, lsprof, proof, session
 from reqprof.store.background import BACKGROUND
 from tests.conftest import Profiles, calls, need_engine, need_module
@@ -501,9 +501,7 @@ class TestSample:
     ) -> None:
         served = service(work, profiles.folder, sample=0.25)
         throws = itertools.cycle([0.1, 0.3, 0.9, 0.2])
-        monkeypatch.setattr(
-            served.middleware._recorder._admission._sampling, "_chance", lambda: next(throws)
-        )
+        monkeypatch.setattr(dice, "throw", lambda: next(throws))
         assert [served.get() for _ in range(8)] == [b"ok"] * 8
         assert counts(served) == {"profiled": 4, "stored": 4}
         assert [read.request.weight for read in profiles.read() if read.request] == [4.0] * 4

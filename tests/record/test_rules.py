@@ -6,7 +6,7 @@ import functools
 import math
 from fractions import Fraction
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 from reqprof.model import Request
 from reqprof.record.rules import Choice, Sampling
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 pytestmark = pytest.mark.recording
 
 FACTS = Request(id="0123456789ab", method="GET", path="/users/7")
-
-
-def dice(*throws: float) -> Callable[[], float]:
-    return iter(throws).__next__
 
 
 @pytest.mark.parametrize(
@@ -46,33 +39,32 @@ def dice(*throws: float) -> Callable[[], float]:
 def test_a_rate_is_the_share_of_requests_and_one_over_it_the_weight(
     rate: float, throw: float, weight: float | None
 ) -> None:
-    found = Sampling(rate, dice(throw)).weight()
+    found = Sampling(rate).weight(throw)
     assert found == (None if weight is None else pytest.approx(weight))
-    assert Sampling(lambda request: rate, dice(throw)).weight(request=FACTS) == found
+    assert Sampling(lambda request: rate).weight(throw, request=FACTS) == found
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0])
 @pytest.mark.parametrize("factor", [1.0, 0.5, 0.001])
 def test_a_factor_lowers_the_rate_and_raises_the_weight(rate: float, factor: float) -> None:
     for sample in (rate, lambda request: rate):
-        sampling = Sampling(sample, dice(rate * factor * 0.999, rate * factor * 1.001))
-        if rate * factor < 1.0:
-            assert sampling.weight(None, FACTS, factor) == pytest.approx(1 / rate / factor)
-            assert sampling.weight(None, FACTS, factor) is None
+        sampling, edge = Sampling(sample), rate * factor
+        if edge < 1.0:
+            assert sampling.weight(edge * 0.999, None, FACTS, factor) == pytest.approx(1 / edge)
+            assert sampling.weight(edge * 1.001, None, FACTS, factor) is None
         else:
-            assert sampling.weight(None, FACTS, factor) == 1.0
+            assert sampling.weight(0.999999, None, FACTS, factor) == 1.0
 
 
 @pytest.mark.parametrize("rate", [0, 0.0, 1, 1.0, True, False])
-def test_a_sure_thing_throws_no_dice(rate: float) -> None:
-    for _ in range(3):
-        assert (Sampling(rate, dice()).weight() is not None) == bool(rate)
+def test_a_sure_thing_heeds_no_dice(rate: float) -> None:
+    for throw in (0.0, 0.5, math.nextafter(1.0, 0.0)):
+        assert (Sampling(rate).weight(throw) is not None) == bool(rate)
 
 
 def test_the_share_comes_out_over_many_requests() -> None:
     throws = [number / 1000 for number in range(1000)]
-    sampling = Sampling(0.3, dice(*throws))
-    chosen = [sampling.weight() for _ in throws]
+    chosen = [Sampling(0.3).weight(throw) for throw in throws]
     assert sum(weight is not None for weight in chosen) == 300
     assert sum(weight or 0.0 for weight in chosen) == pytest.approx(1000)
 
@@ -84,8 +76,8 @@ def test_a_callable_sees_the_facts_once_and_each_time_anew() -> None:
         seen.append(request)
         return len(seen) % 2
 
-    sampling = Sampling(choose, dice())
-    assert [sampling.weight(request=FACTS) for _ in range(4)] == [1.0, None, 1.0, None]
+    sampling = Sampling(choose)
+    assert [sampling.weight(0.5, request=FACTS) for _ in range(4)] == [1.0, None, 1.0, None]
     assert seen == [FACTS] * 4
     assert sampling.rate is None
 
@@ -104,7 +96,7 @@ class Chooser:
     ids=["object", "method", "partial"],
 )
 def test_anything_that_can_be_called_chooses(choose: Any) -> None:
-    assert Sampling(choose).weight(request=FACTS) == 1.0
+    assert Sampling(choose).weight(0.5, request=FACTS) == 1.0
 
 
 @pytest.mark.parametrize("bad", [None, "1", "all", [1], Fraction(1, 2), 1j, object()])
@@ -113,7 +105,7 @@ def test_what_is_no_rate_is_refused(bad: Any) -> None:
         Sampling(bad)
     assert repr(bad) in str(caught.value)
     with pytest.raises(TypeError, match="sample is a rate from 0 to 1"):
-        Sampling(lambda request: bad).weight(request=FACTS)
+        Sampling(lambda request: bad).weight(0.5, request=FACTS)
 
 
 @pytest.mark.parametrize("bad", [-0.0001, 1.0001, 2, -1, 100, math.inf, -math.inf, math.nan])
@@ -122,7 +114,7 @@ def test_a_rate_out_of_range_is_refused(bad: float) -> None:
         Sampling(bad)
     assert repr(bad) in str(caught.value)
     with pytest.raises(ValueError, match="sample must be from 0 to 1"):
-        Sampling(lambda request: bad).weight(request=FACTS)
+        Sampling(lambda request: bad).weight(0.5, request=FACTS)
 
 
 async def choose_later(request: Request) -> bool:
@@ -146,7 +138,7 @@ def test_an_async_callable_is_refused_before_anybody_forgets_to_await_it(bad: An
 
 def test_what_a_callable_raises_is_for_the_caller_to_keep_from_the_app() -> None:
     with pytest.raises(KeyError):
-        Sampling(lambda request: float(request.labels["nothing"])).weight(request=FACTS)
+        Sampling(lambda request: float(request.labels["nothing"])).weight(0.5, request=FACTS)
 
 
 def trace(randomness: float) -> str:
@@ -172,9 +164,9 @@ class TestTraces:
     def test_the_last_seven_bytes_decide(
         self, rate: float, trace_id: str, weight: float | None
     ) -> None:
-        found = Sampling(rate, dice()).weight(trace_id)
+        found = Sampling(rate).weight(0.5, trace_id)
         assert found == (None if weight is None else pytest.approx(weight))
-        assert Sampling(lambda request: rate, dice()).weight(trace_id, FACTS) == found
+        assert Sampling(lambda request: rate).weight(0.5, trace_id, FACTS) == found
 
     @given(st.integers(1, 2**128 - 1), st.floats(0, 1, exclude_min=True), st.floats(0, 1))
     def test_a_service_with_a_higher_rate_has_all_traces_of_one_with_a_lower(
@@ -182,12 +174,12 @@ class TestTraces:
     ) -> None:
         low, high = sorted([one, other])
         trace_id = f"{number:032x}"
-        if Sampling(low, dice()).weight(trace_id) is not None:
-            assert Sampling(high, dice()).weight(trace_id) is not None
+        if Sampling(low).weight(0.5, trace_id) is not None:
+            assert Sampling(high).weight(0.5, trace_id) is not None
 
     def test_the_share_comes_out_over_many_traces(self) -> None:
-        sampling, random = Sampling(0.1, dice()), Random(1)
-        chosen = [sampling.weight(f"{random.getrandbits(128):032x}") for _ in range(10_000)]
+        sampling, random = Sampling(0.1), Random(1)
+        chosen = [sampling.weight(0.5, f"{random.getrandbits(128):032x}") for _ in range(10_000)]
         assert sum(weight is not None for weight in chosen) == pytest.approx(1000, rel=0.1)
 
 

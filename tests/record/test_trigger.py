@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqprof import asgi, launch, tokens
+from reqprof.record import dice
 from reqprof.record.options import Settings
 from reqprof.record.trigger import Trigger
 from tests.record.test_recorder import Service, counts, facts, service, work
@@ -197,8 +198,7 @@ class TestTraceId:
         self, service: Service, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         served = service(work, profiles.folder, sample=0.5)
-        sampling = served.middleware._recorder._admission._sampling
-        monkeypatch.setattr(sampling, "_chance", lambda: 0.9)
+        monkeypatch.setattr(dice, "throw", lambda: 0.9)
         for trace in (TRACE, TRACE[:18] + "f" * 14, "not a trace", "0" * 32):
             value = f"00-{trace}-b7ad6b7169203331-01"
             assert get(served, "/", "traceparent", value) == b"ok"

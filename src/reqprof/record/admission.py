@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import math
 import re
 import secrets
 import time
@@ -54,6 +54,9 @@ class Admission:
 
     ``never`` says that they choose none, ``idle`` that nothing else does so at present either;
     ``quiet`` that the process is told nothing. The last two are not known before :meth:`heed`.
+
+    Each request comes with a throw of the dice, a random number from 0 to 1. From ``reach`` on it
+    chooses none but those whose trace does.
     """
 
     def __init__(self, settings: Settings, counters: Counters) -> None:
@@ -61,13 +64,15 @@ class Admission:
         self._sampling = Sampling(settings.sample)
         self._choice = Choice(settings.include, settings.exclude)
         self._trigger = None if settings.trigger is None else Trigger(settings.trigger)
-        self.factor = 1.0  # by which the rate is lowered, to keep a budget
+        self._has_budget = settings.budget is not None
+        self._factor = 1.0  # by which the rate is lowered, to keep a budget
         self.never = self._sampling.rate == 0.0 and self._trigger is None
         self.renew()
 
     def renew(self) -> None:
         """It is not known what this process is told."""
         self.idle = self.quiet = False
+        self.reach = math.inf
         self._told = Told()
 
     def heed(self, told: Told) -> None:
@@ -75,15 +80,32 @@ class Admission:
         self._told = told
         self.quiet = told == Told()
         self.idle = self.never and not told.armed
+        self._find_reach()
+
+    def lower(self, factor: float) -> None:
+        """Multiply the rate by ``factor``, from 0 to 1, from now on."""
+        self._factor = factor
+        self._find_reach()
+
+    def _find_reach(self) -> None:
+        rate = self.rate
+        if rate is None or self._trigger is not None or not self.quiet:
+            self.reach = math.inf
+        else:
+            self.reach = rate + (_compared(rate) if self._has_budget else 0.0)
 
     @property
     def rate(self) -> float | None:
         """Of the requests so many are profiled now; None where a callable chooses."""
         rate = self._sampling.rate
-        return None if rate is None else rate * self.factor
+        return None if rate is None else rate * self._factor
 
     def admit(
-        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+        self,
+        arrival: Callable[[A], Arrival],
+        header: Callable[[A, str], str | None],
+        raw: A,
+        throw: float,
     ) -> Request | None:
         """The facts of a request that is to be profiled, or ``None``.
 
@@ -99,33 +121,42 @@ class Admission:
             request = facts(arrival(raw))
             if not self._let_through(request):
                 return None
-            weight = self._sampling.weight(request.trace_id, request, self.factor)
+            weight = self._weight(throw, request.trace_id, request)
             return None if weight is None else replace(request, weight=weight)
-        weight = self._sampling.weight(_trace_id(header(raw, TRACEPARENT)), factor=self.factor)
+        weight = self._weight(throw, _trace_id(header(raw, TRACEPARENT)))
         if weight is None:
             return None
         request = facts(arrival(raw), weight=weight)
         return request if self._let_through(request) else None
 
     def admit_as_told(
-        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+        self,
+        arrival: Callable[[A], Arrival],
+        header: Callable[[A, str], str | None],
+        raw: A,
+        throw: float,
     ) -> Request | None:
         """As :meth:`admit`, where the process is told something."""
         if self._told.paused:
-            self._skip(header, raw)
+            self._skip(header, raw, throw)
             return None
         came = arrival(raw)
         if not any(armed.may_take(came) for armed in self._told.armed):
-            return self.admit(arrival, header, raw)
+            return self.admit(arrival, header, raw, throw)
         request = self._triggered(arrival, header, raw) or facts(came)
         if request.chosen == "trigger":
             return request
         # What no place is left for is judged as it would have been.
         may = self._choice.takes(request)
-        weight = self._sampling.weight(request.trace_id, request, self.factor) if may else None
+        weight = self._weight(throw, request.trace_id, request) if may else None
         if weight is None:
             return replace(request, chosen="arm")
         return replace(request, weight=weight)
+
+    def _weight(
+        self, throw: float, trace_id: str | None, request: Request | None = None
+    ) -> float | None:
+        return self._sampling.weight(throw, trace_id, request, self._factor)
 
     def _triggered(
         self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
@@ -140,17 +171,13 @@ class Admission:
             self._counters.add("trigger_refused")
         return None
 
-    def compared(self, arrival: Callable[[A], Arrival], raw: A) -> Request | None:
+    def compared(self, arrival: Callable[[A], Arrival], raw: A, throw: float) -> Request | None:
         """The facts of a request that those which are profiled are to be compared with.
 
         Under a rate alone: a callable is asked once, and it may well count.
         """
         rate = self.rate
-        if (
-            rate is None
-            or not self.quiet
-            or random.random() >= min(_MOST_COMPARED, COMPARED * rate)
-        ):
+        if rate is None or not self.quiet or not rate <= throw < rate + _compared(rate):
             return None
         request = facts(arrival(raw))
         return request if self._choice.takes(request) else None
@@ -161,11 +188,15 @@ class Admission:
             self._counters.add("skipped_rules")
         return may
 
-    def _skip(self, header: Callable[[A, str], str | None], raw: A) -> None:
+    def _skip(self, header: Callable[[A, str], str | None], raw: A, throw: float) -> None:
         """Count a request that the rate would choose, or that a callable might."""
         rate = self._sampling
-        if rate.rate is None or rate.weight(_trace_id(header(raw, TRACEPARENT))) is not None:
+        if rate.rate is None or rate.weight(throw, _trace_id(header(raw, TRACEPARENT))) is not None:
             self._counters.add("skipped_paused")
+
+
+def _compared(rate: float) -> float:
+    return min(_MOST_COMPARED, COMPARED * rate)
 
 
 def facts(came: Arrival, **chosen: Any) -> Request:

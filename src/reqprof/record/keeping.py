@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from heapq import heappush, heappushpop
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from reqprof.durations import as_seconds
+from reqprof.record.dice import throw
 from reqprof.record.rules import check_callable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Keeping:
         baseline: float = 0.0,
         keep: Callable[[Request], object] | None = None,
         fault: Callable[[BaseException], None] = lambda error: None,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] = throw,
     ) -> None:
         self._limit = None if slower_than is None else as_seconds("slower_than", slower_than)
         self._errors = keep_errors

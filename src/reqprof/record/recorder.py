@@ -9,8 +9,8 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reqprof.record import pools, spans
-from reqprof.record.admission import Admission
+from reqprof.record import dice, pools, spans
+from reqprof.record.admission import TRACEPARENT, Admission
 from reqprof.record.control import Control
 from reqprof.record.counters import Counters, told
 from reqprof.record.delivery import Delivery
@@ -71,7 +71,7 @@ class Recorder:
             self.watch = Watch(settings, self.counters, self._delivery)
         self._limit = None if settings.budget is None else Limit(self, settings.budget)
         if self._limit is not None:
-            self._admission.factor = self._limit.factor
+            self._admission.lower(self._limit.factor)
         self._most = _max_concurrent(settings)
         self._in_flight: set[Recording] = set()
         self._looking = self._asked = False
@@ -112,7 +112,7 @@ class Recorder:
         ``timing`` is what tallies of all requests took of this thread's CPU time since.
         """
         if self._limit is not None:
-            self._admission.factor = self._limit.turn(timing)
+            self._admission.lower(self._limit.turn(timing))
 
     @property
     def in_flight(self) -> int:
@@ -134,9 +134,17 @@ class Recorder:
         ``arrival(raw)`` is called for those requests alone whose facts are needed. ``header(raw,
         name)`` is the value of one of the :data:`HEADERS`, where the request has it.
         """
-        if self._admission.idle:
+        admission = self._admission
+        if admission.idle:
             return None
-        return self._guard(self._begin, arrival, header, raw)
+        throw = dice.throw()
+        try:  # not _guard(): this is what most requests of a sampled app run through
+            if throw >= admission.reach and header(raw, TRACEPARENT) is None:
+                return None
+            return self._begin(arrival, header, raw, throw)
+        except Exception as error:
+            self._failed(error)
+        return None
 
     def ready(self) -> None:
         """The server has started in this process, and requests will come."""
@@ -195,13 +203,17 @@ class Recorder:
         """What ``step`` returns, or ``None``, counted, where it could not or had a fault."""
         try:
             return step(*given)
-        except Unavailable as reason:
-            self.counters.trouble(reason.counter, f"requests go unprofiled: {reason}")
-            if self.settings.strict:
-                raise
         except Exception as error:
-            self.fault("failed_begin", error)
+            self._failed(error)
         return None
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, Unavailable):
+            self.fault("failed_begin", error)
+            return
+        self.counters.trouble(error.counter, f"requests go unprofiled: {error}")
+        if self.settings.strict:
+            raise error
 
     def _find_engine(self) -> Engine:
         if self._engine is None:
@@ -225,25 +237,33 @@ class Recorder:
         return self._engine
 
     def _begin(
-        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+        self,
+        arrival: Callable[[A], Arrival],
+        header: Callable[[A, str], str | None],
+        raw: A,
+        throw: float,
     ) -> Recording | None:
-        request = self._admit(arrival, header, raw)
+        request = self._admit(arrival, header, raw, throw)
         limit = self._limit
         if limit is None:
             return None if request is None else self._start(request)
         if request is not None:
             return limit.weigh(self._start, request)
-        request = self._admission.compared(arrival, raw)
+        request = self._admission.compared(arrival, raw, throw)
         return None if request is None else limit.weigh(limit.measure, request)
 
     def _admit(
-        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+        self,
+        arrival: Callable[[A], Arrival],
+        header: Callable[[A, str], str | None],
+        raw: A,
+        throw: float,
     ) -> Request | None:
         if self._admission.quiet:
-            return self._admission.admit(arrival, header, raw)
+            return self._admission.admit(arrival, header, raw, throw)
         if self.control.unread:
             self._look_first()
-        return self._admission.admit_as_told(arrival, header, raw)
+        return self._admission.admit_as_told(arrival, header, raw, throw)
 
     def _look_first(self) -> None:
         """Find out what the process is told: at once, unless an event loop would have to wait."""
@@ -324,7 +344,7 @@ def _after_fork() -> None:
         recorder.upkeep.reset()
         if recorder._limit is not None:
             recorder._limit.reset()
-            recorder._admission.factor = recorder._limit.factor
+            recorder._admission.lower(recorder._limit.factor)
         recorder._looking = recorder._asked = False
         recorder._delivery.renew()
 

@@ -129,9 +129,11 @@ def flask_match(environ: Mapping[str, Any]) -> Any:
     Like :func:`open_match` it runs inside the request's own stretch, so it calls nothing that a
     profile would show.
     """
+    if "werkzeug.request" not in environ:
+        return None
     try:
         return environ["werkzeug.request"].url_rule
-    except Exception:  # nothing there, or something that only looks like a request
+    except Exception:  # something that only looks like a request
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
@@ -28,19 +27,22 @@ class Sampling:
     Raises TypeError or ValueError where ``sample`` is neither.
     """
 
-    def __init__(self, sample: Sample, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, sample: Sample) -> None:
         self.rate: float | None = None if callable(sample) else _rate(sample)
         self._choose = check_callable("sample", sample) if callable(sample) else None
-        self._chance = chance
 
     def weight(
-        self, trace_id: str | None = None, request: Request | None = None, factor: float = 1.0
+        self,
+        throw: float,
+        trace_id: str | None = None,
+        request: Request | None = None,
+        factor: float = 1.0,
     ) -> float | None:
         """How many requests a profile of this one stands for; ``None``: not profiled.
 
-        A callable is given ``request``; a rate needs none. Either is multiplied by ``factor``. With
-        a ``trace_id`` of 32 hex digits the request shares the fate of its trace in all services of
-        the same rate.
+        ``throw`` is a random number from 0 to 1. A callable is given ``request``; a rate needs
+        none. Either is multiplied by ``factor``. With a ``trace_id`` of 32 hex digits, which then
+        decides, the request shares the fate of its trace in all services of the same rate.
         """
         rate = self.rate
         if rate is None:
@@ -48,19 +50,9 @@ class Sampling:
             assert request is not None
             rate = _rate(self._choose(request))
         rate *= factor
-        if rate >= 1.0 or (rate > 0.0 and self._falls_in(rate, trace_id)):
+        if rate >= 1.0 or (rate > 0.0 and _falls_in(rate, throw, trace_id)):
             return 1.0 / rate
         return None
-
-    def _falls_in(self, rate: float, trace_id: str | None) -> bool:
-        if trace_id is None:
-            return self._chance() < rate
-        # Of a trace id the last 7 bytes are random:
-        # https://www.w3.org/TR/trace-context-2/#randomness-of-trace-id. The higher ones of them are
-        # taken, as https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
-        # has it: those of a lower rate are then among those of a higher one.
-        randomness = int(trace_id[-_RANDOM_BITS // 4 :], 16)
-        return randomness >= round((1.0 - rate) * (1 << _RANDOM_BITS))
 
 
 class Choice:
@@ -82,6 +74,17 @@ class Choice:
         if self._include is not None and not self._include(request):
             return False
         return self._exclude is None or not self._exclude(request)
+
+
+def _falls_in(rate: float, throw: float, trace_id: str | None) -> bool:
+    if trace_id is None:
+        return throw < rate
+    # Of a trace id the last 7 bytes are random:
+    # https://www.w3.org/TR/trace-context-2/#randomness-of-trace-id. The higher ones of them are
+    # taken, as https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/
+    # has it: those of a lower rate are then among those of a higher one.
+    randomness = int(trace_id[-_RANDOM_BITS // 4 :], 16)
+    return randomness >= round((1.0 - rate) * (1 << _RANDOM_BITS))
 
 
 def _rule(name: str, rule: Rule) -> Callable[[Request], object]:
