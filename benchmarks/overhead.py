@@ -5,9 +5,8 @@ dependency group benchmarks installed. *Request* is the CPU time of the thread t
 *process* adds the writer's, up to the file on disk. CPU time and not wall time, as other work on
 the machine disturbs it less. Bare cProfile is enabled before the app is called and disabled after
 it, in this process's only busy thread: on Python 3.12 and later it can do no more than that.
-*Unwrapped, again* shows how far two equal variants differ. What is not recorded is measured for
-itself, in more rounds, and so is one request recorded in a hundred, whose ratios are those of a
-hundred requests together. Under a budget the process has to be measured from outside: see
+*Unwrapped, again* shows how far two equal variants differ. Where few requests are recorded, or
+none, the ratios are those of a hundred requests together, and of one write of what was tallied. Under a budget the process has to be measured from outside: see
 ``budget.py``; ``--budget-seconds 0`` leaves that out. The numbers to hold come last.
 """
 
@@ -54,7 +53,7 @@ ONE_IN, NONE_KEPT, WORST = 100, "profiled, nothing kept", "profiled, worst_per_r
 SAMPLED = f"one in {ONE_IN} profiled"
 BUDGET = 0.02
 WARM_UP = 5
-FINER = 5  # times as many rounds, where the question is of a hundredth
+FEWER = 3  # times as few rounds of a hundred requests
 SILENCE = os.open(os.devnull, os.O_WRONLY)
 BY_EVENTS = sys.version_info >= (3, 12)
 
@@ -90,21 +89,14 @@ def under_yappi(clock: str) -> Iterator[None]:
         os.close(told)
 
 
-def unrecorded(work: Workload, names: Iterable[str], folder: Path) -> Variants:
-    """By name: one request that is not recorded, and what is to be waited for after it."""
+def sampled(work: Workload, names: Iterable[str], folder: Path) -> Variants:
+    """By name: many requests, of which few or none are recorded, and what to wait for then."""
     made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
     made["sample=0, timing=False"] = ours(work, folder, sample=0.0, timing=False)
     made[TIMED] = ours(work, folder, sample=0.0)
     made["watch on"] = ours(work, folder, sample=0.0, watch_after="200ms")
     for engine in names:
         made[f"{NOT_CHOSEN}, {engine}"] = ours(work, folder, engine=engine, sample=1e-9)
-    return made
-
-
-def sampled(work: Workload, names: Iterable[str], folder: Path) -> Variants:
-    """By name: a hundred requests, of which one is recorded, and what is to be waited for then."""
-    made: Variants = {BASE: plain(work, work.app), AGAIN: plain(work, work.app)}
-    for engine in names:
         for name, keeping in (
             (SAMPLED, {}),
             (f"{SAMPLED}, nothing kept", {"slower_than": 1000}),
@@ -251,7 +243,7 @@ def main() -> None:
         for name in options.workload:
             with workload(name) as work:
                 title = f"{name}, {calls(work):,} calls"
-                for made, times in ((unrecorded, FINER), (sampled, 1 / FINER), (recorded, 1)):
+                for made, times in ((sampled, 1 / FEWER), (recorded, 1)):
                     variants = made(work, options.engine, folder / name)
                     found = measure(variants, round(options.rounds * times))
                     report(title, found)
