@@ -6,8 +6,9 @@ dependency group benchmarks installed. *Request* is the CPU time of the thread t
 the machine disturbs it less. Bare cProfile is enabled before the app is called and disabled after
 it, in this process's only busy thread: on Python 3.12 and later it can do no more than that.
 *Unwrapped, again* shows how far two equal variants differ. Where few requests are recorded, or
-none, the ratios are those of a hundred requests together, and of one write of what was tallied. Under a budget the process has to be measured from outside: see
-``budget.py``; ``--budget-seconds 0`` leaves that out. The numbers to hold come last.
+none, the ratios are those of a hundred requests together, and of one write of what was tallied.
+Under a budget the process has to be measured from outside: see ``budget.py``;
+``--budget-seconds 0`` leaves that out. The numbers to hold come last.
 """
 
 from __future__ import annotations

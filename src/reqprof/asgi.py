@@ -9,13 +9,14 @@ from inspect import CO_COROUTINE
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from reqprof.record import announce, route, spans, start
-from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
+from reqprof.record import route, start
+from reqprof.record.choice.admission import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
-from reqprof.record.sight import work_for, work_on
 from reqprof.record.steps import Steps
 from reqprof.record.tasks import Followed, watched
+from reqprof.record.telling import announce, spans
 from reqprof.record.timed import Known, Timed
+from reqprof.record.watch.sight import work_for, work_on
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:

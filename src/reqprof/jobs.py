@@ -16,15 +16,15 @@ from inspect import (
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from reqprof.record import start
-from reqprof.record.admission import Arrival
+from reqprof.record.choice.admission import Arrival
+from reqprof.record.choice.rules import is_async
 from reqprof.record.engines.choose import active, aside
 from reqprof.record.engines.clock import unseen
 from reqprof.record.options import Settings, folder
 from reqprof.record.recorder import Recorder
-from reqprof.record.rules import is_async
-from reqprof.record.sight import ThreadSight, begins_at, work_on
 from reqprof.record.steps import Steps
 from reqprof.record.timed import Known, Timed
+from reqprof.record.watch.sight import ThreadSight, begins_at, work_on
 
 if TYPE_CHECKING:
     from collections import deque

@@ -33,7 +33,7 @@ token or by ``reqprof arm``; it was watched, as it took long.
 
 ENGINES: Final = ("exact", "cprofile", "watch")
 """What can have measured a profile. The first two trace each call; the watch samples, see
-:mod:`reqprof.record.watch`."""
+:mod:`reqprof.record.watch.watch`."""
 
 MAX_PATH = 2048
 """Characters of a path that are kept; what is longer was not typed by a person."""

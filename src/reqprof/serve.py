@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Unpack
 import reqprof
 from reqprof.errors import NotFound, ReqprofError, UsageError
 from reqprof.interface import door, interface
-from reqprof.record import listening, start
+from reqprof.record import start
 from reqprof.record.start import Door
+from reqprof.record.telling import listening
 from reqprof.store.background import BACKGROUND, EXIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqprof.record.listening import Listener
     from reqprof.record.options import Options
+    from reqprof.record.telling.listening import Listener
 
     Run = Callable[[socket.socket, Callable[[], object]], None]
 
@@ -142,9 +143,9 @@ def serve(
     """Serve until Ctrl-C or SIGTERM, and until the last profile is written.
 
     Port 0 is any that is free. ``ready`` is called with the address once it is served, ``heard``
-    with each request that has ended: see :func:`reqprof.record.listening.listen`. Raises UsageError
-    where the server is not installed, NotFound where the address is not to be had, and Raised where
-    the app fails to start.
+    with each request that has ended: see :func:`reqprof.record.telling.listening.listen`. Raises
+    UsageError where the server is not installed, NotFound where the address is not to be had, and
+    Raised where the app fails to start.
     """
     run = _wsgi_server(served.app) if served.kind == "wsgi" else _asgi_server(served.app)
     with closing(_bound(host, port)) as listener:

@@ -7,11 +7,12 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from reqprof.record import announce, bodies, route, spans, start
-from reqprof.record.admission import HEADERS, TRACEPARENT, Arrival
-from reqprof.record.printing import Printer
-from reqprof.record.sight import ThreadSight, begins_at
+from reqprof.record import bodies, route, start
+from reqprof.record.choice.admission import HEADERS, TRACEPARENT, Arrival
+from reqprof.record.telling import announce, spans
+from reqprof.record.telling.printing import Printer
 from reqprof.record.timed import Known, Timed
+from reqprof.record.watch.sight import ThreadSight, begins_at
 from reqprof.store import naming
 
 if TYPE_CHECKING:

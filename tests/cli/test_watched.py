@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reqprof.model import Timeline
-from reqprof.record.samples import Samples
+from reqprof.record.watch.samples import Samples
 from reqprof.store import reader
 from reqprof.store.retention import Caps
 from reqprof.store.writer import Writer

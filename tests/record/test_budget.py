@@ -13,11 +13,11 @@ import pytest
 
 from reqprof import asgi, jobs, tokens, wsgi
 from reqprof.model import Request
-from reqprof.record import admission
-from reqprof.record import expense as expense_module
-from reqprof.record.budget import Budget, Used
-from reqprof.record.comparison import MAX_ROUTES, Comparison
-from reqprof.record.expense import Expense, effect
+from reqprof.record.budget import expense as expense_module
+from reqprof.record.budget.budget import Budget, Used
+from reqprof.record.budget.comparison import MAX_ROUTES, Comparison
+from reqprof.record.budget.expense import Expense, effect
+from reqprof.record.choice import admission
 from reqprof.record.recorder import Recorder
 from reqprof.record.recording import Recording
 from reqprof.store import traffic_files

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.model import Request
-from reqprof.record.admission import Arrival
-from reqprof.record.armed import Armed
-from reqprof.record.control import Control, Told
+from reqprof.record.choice.admission import Arrival
+from reqprof.record.choice.armed import Armed
+from reqprof.record.choice.control import Control, Told
 from reqprof.record.counters import Counters
 from reqprof.store import claims, control, orders
 from reqprof.store.background import BACKGROUND

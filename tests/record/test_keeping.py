@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqprof.model import Request
-from reqprof.record import keeping, recorder
-from reqprof.record.keeping import File, Keeping, Verdict, Worst
+from reqprof.record import recorder
+from reqprof.record.choice import keeping
+from reqprof.record.choice.keeping import File, Keeping, Verdict, Worst
 from reqprof.store import index
 from tests.record.test_recorder import Service, counts, facts, service, work
 

@@ -8,7 +8,7 @@ import pytest
 
 import reqprof
 from reqprof import wsgi
-from reqprof.record import listening
+from reqprof.record.telling import listening
 from tests.doors.test_wsgi import Server, environ
 
 if TYPE_CHECKING:

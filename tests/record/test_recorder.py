@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof import asgi, wsgi
-from reqprof.record import delivery, dice, recorder
+from reqprof.record import delivery, recorder
+from reqprof.record.choice import dice
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose, lsprof, proof, session
 from reqprof.store.background import BACKGROUND
 from tests.conftest import Profiles, calls, need_engine, need_module

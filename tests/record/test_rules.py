@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqprof.model import Request
-from reqprof.record.rules import Choice, Sampling
+from reqprof.record.choice.rules import Choice, Sampling
 
 pytestmark = pytest.mark.recording
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reqprof.model import Profile, Request
-from reqprof.record import samples, stacks
-from reqprof.record.samples import Samples
+from reqprof.record.watch import samples, stacks
+from reqprof.record.watch.samples import Samples
 from reqprof.store import calltree, reader
 from reqprof.store.format import encode
 from reqprof.tree import recorded

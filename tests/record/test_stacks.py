@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reqprof.record import stacks
-from reqprof.record.awaiting import Awaited, of_coroutine
 from reqprof.record.steps import ENDED, Steps
+from reqprof.record.watch import stacks
+from reqprof.record.watch.awaiting import Awaited, of_coroutine
 from tests.conftest import need_module
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reqprof import asgi, launch, tokens
-from reqprof.record import dice
+from reqprof.record.choice import dice
+from reqprof.record.choice.trigger import Trigger
 from reqprof.record.options import Settings
-from reqprof.record.trigger import Trigger
 from tests.record.test_recorder import Service, counts, facts, service, work
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof import asgi, wsgi
-from reqprof.record import sight, task_sight, watch
-from reqprof.record.samples import Samples
-from reqprof.record.watch import WATCHER, Watcher
-from reqprof.record.watched import Watched
+from reqprof.record.watch import sight, task_sight, watch
+from reqprof.record.watch.samples import Samples
+from reqprof.record.watch.watch import WATCHER, Watcher
+from reqprof.record.watch.watched import Watched
 from reqprof.store import reader
 from reqprof.tree.profile import tree_of
 from tests.conftest import Profiles, need_module

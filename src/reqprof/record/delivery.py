@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from reqprof.record import listening
+from reqprof.record.choice.keeping import File, Verdict
 from reqprof.record.counters import told
-from reqprof.record.keeping import File, Verdict
 from reqprof.record.options import MAX_QUEUE
+from reqprof.record.telling import listening
 from reqprof.store.background import BACKGROUND
 from reqprof.store.index import HOST
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reqprof.model import Request, Stats
-    from reqprof.record.control import Control
+    from reqprof.record.choice.control import Control
     from reqprof.record.counters import Counters
     from reqprof.record.engines import Session
     from reqprof.record.options import Settings
     from reqprof.record.recording import Recording
-    from reqprof.record.samples import Samples
     from reqprof.record.upkeep import Upkeep
-    from reqprof.record.watched import Watched
+    from reqprof.record.watch.samples import Samples
+    from reqprof.record.watch.watched import Watched
     from reqprof.store.claims import Claim
     from reqprof.store.writer import Writer
 

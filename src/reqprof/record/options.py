@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 from reqprof.durations import as_seconds
 from reqprof.model import Request
+from reqprof.record.choice.keeping import Keeping
+from reqprof.record.choice.rules import Choice, Rule, Sample, Sampling, check_callable
+from reqprof.record.choice.trigger import Trigger
 from reqprof.record.engines.choose import ENGINES
 from reqprof.record.engines.session import CLOCKS
-from reqprof.record.keeping import Keeping
-from reqprof.record.rules import Choice, Rule, Sample, Sampling, check_callable
-from reqprof.record.trigger import Trigger
 from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record import sight
 from reqprof.record.engines.clock import cpu_now, now, unseen
 from reqprof.record.follow import at_work, follow, once, unfollow
+from reqprof.record.watch import sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,18 +9,20 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reqprof.record import dice, pools, spans
-from reqprof.record.admission import TRACEPARENT, Admission
-from reqprof.record.control import Control
+from reqprof.record import pools
+from reqprof.record.budget.limit import Limit
+from reqprof.record.choice import dice
+from reqprof.record.choice.admission import TRACEPARENT, Admission
+from reqprof.record.choice.control import Control
 from reqprof.record.counters import Counters, told
 from reqprof.record.delivery import Delivery
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.engines.choose import aside
-from reqprof.record.limit import Limit
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
+from reqprof.record.telling import spans
 from reqprof.record.upkeep import Upkeep
-from reqprof.record.watch import Watch
+from reqprof.record.watch.watch import Watch
 from reqprof.store.background import BACKGROUND
 from reqprof.store.native import after_fork
 from reqprof.store.writer import Writer
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reqprof.model import Request
-    from reqprof.record.admission import Arrival
-    from reqprof.record.control import Told
+    from reqprof.record.choice.admission import Arrival
+    from reqprof.record.choice.control import Told
     from reqprof.record.delivery import Finished
     from reqprof.record.engines import Engine, Session
     from reqprof.store.naming import NameMaker

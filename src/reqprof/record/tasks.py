@@ -15,13 +15,14 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record import pools, sight
+from reqprof.record import pools
 from reqprof.record.company import Company
 from reqprof.record.engines.clock import unseen
 from reqprof.record.follow import at_work, follow, once, unfollow
-from reqprof.record.sight import work_for
 from reqprof.record.steps import Steps
-from reqprof.record.task_sight import TaskSight
+from reqprof.record.watch import sight
+from reqprof.record.watch.sight import work_for
+from reqprof.record.watch.task_sight import TaskSight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +88,8 @@ def keep_hooked() -> None:
 def watched(recorder: Recorder, timed: Timed, coroutine: Any, receive: Any = None) -> Token[Any]:
     """This task is about to await ``coroutine``, which is only timed and may be watched.
 
-    For :func:`reqprof.record.sight.work_on` afterwards. ``receive`` is what waits for the client.
+    For :func:`reqprof.record.watch.sight.work_on` afterwards. ``receive`` is what waits for the
+    client.
     """
     assert recorder.watch is not None
     if recorder.settings.follow:

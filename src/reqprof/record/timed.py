@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from reqprof.record.admission import Arrival
-    from reqprof.record.sight import Sight
+    from reqprof.record.choice.admission import Arrival
+    from reqprof.record.watch.sight import Sight
 
 
 class Known(NamedTuple):

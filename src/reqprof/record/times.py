@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reqprof.model import MAX_METHOD, MAX_PATH, Request
-from reqprof.record import listening, route
+from reqprof.record import route
 from reqprof.record.counters import told
+from reqprof.record.telling import listening
 from reqprof.record.timed import Ended, status_code
 from reqprof.store.background import BACKGROUND
 from reqprof.store.index import HOST

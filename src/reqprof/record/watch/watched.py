@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from reqprof.model import Timeline
 from reqprof.record import route
 from reqprof.record.notes import places
-from reqprof.record.samples import Samples
 from reqprof.record.timed import Ended, status_code
+from reqprof.record.watch.samples import Samples
 
 if TYPE_CHECKING:
     from reqprof.model import Request

@@ -7,18 +7,18 @@ import weakref
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reqprof.record import awaiting, joins, stacks
-from reqprof.record.sight import Sight
+from reqprof.record.watch import awaiting, joins, stacks
+from reqprof.record.watch.sight import Sight
 from reqprof.store.native import original
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reqprof.record.awaiting import Awaited
     from reqprof.record.notes import Frames
-    from reqprof.record.stacks import Running
     from reqprof.record.timed import Timed
-    from reqprof.record.watch import Watch
+    from reqprof.record.watch.awaiting import Awaited
+    from reqprof.record.watch.stacks import Running
+    from reqprof.record.watch.watch import Watch
 
 MOST_TASKS = 100
 """Tasks of one request that are looked at; of more, the first ones that still run."""

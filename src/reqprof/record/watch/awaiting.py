@@ -8,15 +8,15 @@ import sys
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reqprof.record import joins
-from reqprof.record.stacks import MAX_DEPTH
 from reqprof.record.steps import Steps
+from reqprof.record.watch import joins
+from reqprof.record.watch.stacks import MAX_DEPTH
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from reqprof.record.notes import Frames
-    from reqprof.record.stacks import Running
+    from reqprof.record.watch.stacks import Running
 
 _STEPS = {
     *("coroutine_wrapper", "FutureIter"),

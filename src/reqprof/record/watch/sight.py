@@ -6,8 +6,8 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from reqprof.record import stacks
 from reqprof.record.engines.clock import unseen
+from reqprof.record.watch import stacks
 from reqprof.store.native import original
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from reqprof.record.notes import Frames
-    from reqprof.record.stacks import Running
     from reqprof.record.timed import Timed
-    from reqprof.record.watch import Watch
-    from reqprof.record.watched import Watched
+    from reqprof.record.watch.stacks import Running
+    from reqprof.record.watch.watch import Watch
+    from reqprof.record.watch.watched import Watched
 
 _doors: set[CodeType] = set()
 _thread: Callable[[], int] = original("_thread", "get_ident")  # gevent's is one of greenlets

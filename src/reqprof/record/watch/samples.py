@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from reqprof.record.engines.session import is_own
-from reqprof.record.stacks import MAX_DEPTH
+from reqprof.record.watch.stacks import MAX_DEPTH
 from reqprof.store import calltree
 from reqprof.store.native import original
 

@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from reqprof.model import MAX_METHOD, MAX_PATH, Request
-from reqprof.record.control import Told
-from reqprof.record.rules import Choice, Sampling
-from reqprof.record.trigger import COOKIES, HEADER, Trigger
+from reqprof.record.choice.control import Told
+from reqprof.record.choice.rules import Choice, Sampling
+from reqprof.record.choice.trigger import COOKIES, HEADER, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

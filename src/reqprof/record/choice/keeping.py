@@ -7,8 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from reqprof.durations import as_seconds
-from reqprof.record.dice import throw
-from reqprof.record.rules import check_callable
+from reqprof.record.choice.dice import throw
+from reqprof.record.choice.rules import check_callable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reqprof.record import route
-from reqprof.record.budget import Used
-from reqprof.record.comparison import Comparison
+from reqprof.record.budget.budget import Used
+from reqprof.record.budget.comparison import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,11 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reqprof.record import stacks
-from reqprof.record.admission import facts
+from reqprof.record.choice.admission import facts
 from reqprof.record.counters import told
 from reqprof.record.timed import Ended
-from reqprof.record.watched import Watched
+from reqprof.record.watch import stacks
+from reqprof.record.watch.watched import Watched
 from reqprof.store.native import after_fork, original, start_thread
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from reqprof.record.delivery import Delivery
     from reqprof.record.notes import Frames
     from reqprof.record.options import Settings
-    from reqprof.record.sight import Sight
-    from reqprof.record.stacks import Running
     from reqprof.record.timed import Timed
+    from reqprof.record.watch.sight import Sight
+    from reqprof.record.watch.stacks import Running
 
 MOST: Final = 16
 """Requests of one middleware that are sampled at the same time: those that began first."""

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reqprof.record.armed import Armed
+from reqprof.record.choice.armed import Armed
 from reqprof.record.counters import told
 from reqprof.store import claims, control
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from reqprof.record.budget import Budget
+from reqprof.record.budget.budget import Budget
+from reqprof.record.budget.expense import WHOLE, Expense
 from reqprof.record.engines.choose import active
 from reqprof.record.engines.unrecorded import UnrecordedSession
-from reqprof.record.expense import WHOLE, Expense
 from reqprof.record.recording import Recording
 
 if TYPE_CHECKING:

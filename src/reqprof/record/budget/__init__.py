@@ -1,0 +1,1 @@
+"""What profiling costs the process, and how that is held to a share."""

@@ -1,0 +1,1 @@
+"""Which requests are profiled, and which profiles are kept."""

@@ -1,0 +1,1 @@
+"""Who is told of a profile beside the folder it goes to."""

@@ -1,0 +1,1 @@
+"""Requests that nobody traces, seen from outside while they run long."""
