@@ -581,7 +581,7 @@ def test_nothing_of_a_watched_request_is_left(
     while left() > before and time.monotonic() < until:  # the watch may hold one while it looks
         time.sleep(0.01)
     assert left() <= before
-    assert served.middleware._recorder.watch._sights == {}
+    assert served.middleware._recorder.watch.sights == {}
     assert len(profiles.paths()) == 5
 
 
@@ -995,7 +995,7 @@ def test_one_that_ends_while_it_is_left_is_tallied_once(profiles: Profiles) -> N
         recorder = served.middleware._recorder
         assert recorder is not None
         assert recorder.watch is not None
-        (mine,) = recorder.watch._sights
+        (mine,) = recorder.watch.sights
         timed = mine.timed
         assert timed is not None
         timed.end()

@@ -78,13 +78,6 @@ def hook() -> None:
         _hook_loop(asyncio.get_running_loop())
 
 
-def keep_hooked() -> None:
-    """As :func:`hook`, for each of many requests: cheap where there is nothing to do."""
-    loop = asyncio._get_running_loop()
-    if loop is None or not getattr(loop.get_task_factory(), "follows_reqprof", False):
-        hook()
-
-
 def watched(recorder: Recorder, timed: Timed, coroutine: Any, receive: Any = None) -> Token[Any]:
     """This task is about to await ``coroutine``, which is only timed and may be watched.
 
@@ -92,9 +85,18 @@ def watched(recorder: Recorder, timed: Timed, coroutine: Any, receive: Any = Non
     client.
     """
     assert recorder.watch is not None
-    if recorder.settings.follow:
-        recorder.hook(keep_hooked)
+    if recorder.settings.follow and not _is_hooked():
+        recorder.hook(hook)
     return work_for(TaskSight(timed, recorder.watch, coroutine, receive))
+
+
+def _is_hooked() -> bool:
+    """Whether it is known without :func:`hook`, for each of many requests."""
+    try:
+        loop = asyncio._get_running_loop()
+        return loop is not None and hasattr(loop.get_task_factory(), "follows_reqprof")
+    except Exception:  # a loop of somebody's own
+        return False
 
 
 def _hook_loop(loop: asyncio.AbstractEventLoop) -> None:

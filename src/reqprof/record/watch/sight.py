@@ -38,7 +38,7 @@ class Sight:
 
     __slots__ = ("_watch", "among", "thread", "timed", "watched")
 
-    among: object  # the watch's requests, of the process that the request is in
+    among: dict[Sight, bool]  # the watch's requests, of the process that the request is in
 
     def __init__(self, timed: Timed, watch: Watch) -> None:
         self.timed: Timed | None = timed
@@ -46,7 +46,10 @@ class Sight:
         self.watched: Watched | None = None
         self._watch = watch
         timed.sight = self
-        watch.begin(self)
+        among = self.among = watch.sights
+        among[self] = True
+        if not watch.watcher.runs:
+            watch.watcher.start()
 
     def stack(self, running: Running) -> tuple[Frames, bool]:
         """Where it is, outermost first, and whether it is at work there, and not suspended."""
@@ -62,7 +65,12 @@ class Sight:
     def end(self, ended: tuple[Any, ...], error: BaseException | None) -> bool:
         """The request is over; whether the watch takes over what is known of its end."""
         timed, self.timed = self.timed, None
-        return timed is not None and self._watch.end(self, timed, ended, error)
+        if timed is None:
+            return False
+        is_whole = self.among.pop(self, False)  # or else it was left: only one gets it
+        if self.watched is None and error is None:
+            return False  # as nearly all
+        return self._watch.end(self, timed, ended, error, is_whole=is_whole)
 
 
 class ThreadSight(Sight):

@@ -48,7 +48,10 @@ _SPARE_SECONDS = 1.0  # the share of so long may be saved up
 
 
 class Watch:
-    """Of one middleware: its requests in flight that are not profiled."""
+    """Of one middleware: its requests in flight that are not profiled.
+
+    ``sights`` has them in the order in which they began, ``watcher`` is who looks at them.
+    """
 
     paused = False  # by reqprof pause
 
@@ -59,27 +62,26 @@ class Watch:
         self.share = settings.budget or SHARE
         self._counters = counters
         self._delivery = delivery
+        self.watcher = WATCHER
         self.reset()
         WATCHER.add(self)
 
     def reset(self) -> None:
         """In a forked child: its parent's requests are not its own."""
-        self._sights: dict[Sight, bool] = {}  # in the order in which they began
-
-    def begin(self, sight: Sight) -> None:
-        """A request is in flight."""
-        sight.among = self._sights
-        self._sights[sight] = True
-        if not WATCHER.runs:
-            WATCHER.start()
+        self.sights: dict[Sight, bool] = {}
 
     def end(
-        self, sight: Sight, timed: Timed, ended: tuple[Any, ...], error: BaseException | None
+        self,
+        sight: Sight,
+        timed: Timed,
+        ended: tuple[Any, ...],
+        error: BaseException | None,
+        *,
+        is_whole: bool,
     ) -> bool:
         """It has ended; whether what is known of its end is taken over."""
-        if sight.among is not self._sights:
+        if sight.among is not self.sights:
             return False  # this is a forked child, and not the request
-        is_whole = self._sights.pop(sight, False)  # or else it was left: only one gets it
         try:
             unseen = is_whole and sight.watched is None and not self.paused
             if unseen and isinstance(error, SystemExit):
@@ -107,7 +109,7 @@ class Watch:
             return again
         running: Running | None = None
         seen = 0
-        for sight in list(self._sights):
+        for sight in list(self.sights):
             timed = sight.timed
             if timed is None:
                 continue  # it has just ended
@@ -134,7 +136,7 @@ class Watch:
             if age >= self._longest:
                 self._leave(sight, timed, frames)
         except Exception as fault:
-            self._sights.pop(sight, None)
+            self.sights.pop(sight, None)
             sight.watched = None
             self._fault(fault)
         return True
@@ -156,7 +158,7 @@ class Watch:
     def _leave(self, sight: Sight, timed: Timed, frames: Frames) -> None:
         """Store what is known of a request that runs on."""
         watched = sight.watched or self._begin(sight, timed)
-        if self._sights.pop(sight, False):  # or else it has ended meanwhile
+        if self.sights.pop(sight, False):  # or else it has ended meanwhile
             watched.stop(timed.so_far(), frames)
             self._delivery.queue(watched, watched.samples)
 
