@@ -6,7 +6,7 @@ dependency group benchmarks installed. *Request* is the CPU time of the thread t
 the machine disturbs it less. Bare cProfile is enabled before the app is called and disabled after
 it, in this process's only busy thread: on Python 3.12 and later it can do no more than that.
 *Unwrapped, again* shows how far two equal variants differ. Where few requests are recorded, or
-none, the ratios are those of a hundred requests together, and of one write of what was tallied.
+none, the ratios are those of a hundred requests together, and of one time that they are tallied.
 Under a budget the process has to be measured from outside: see ``budget.py``;
 ``--budget-seconds 0`` leaves that out. The numbers to hold come last.
 """
@@ -22,6 +22,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -36,6 +37,7 @@ from common import engines, machine, verdict
 from workloads import NAMES, workload
 
 import reqprof
+from reqprof.store.background import BACKGROUND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -155,7 +157,15 @@ def plain(work: Workload, app: Any) -> Variant:
 
 def ours(work: Workload, folder: Path, **options: Any) -> Variant:
     app = reqprof.ProfilerMiddleware(work.app, out_dir=folder, **options)
-    return partial(work.request, app), app.flush
+    return partial(work.request, app), partial(settle, app)
+
+
+def settle(app: Any) -> None:
+    """Wait until what has ended is on disk and tallied, as it is each second."""
+    done = threading.Event()
+    for step in (app._recorder.upkeep.beat, done.set):
+        BACKGROUND.submit(step, sys.maxsize)
+    done.wait()
 
 
 def measure(made: Variants, rounds: int) -> Found:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
     Reqprof = Callable[..., Result]
 
-# What Ctrl-C sends is ignored by a child of a background shell.
+# What Ctrl-C sends is ignored by a child of a background shell, and a hangup under nohup.
 PROGRAM = (
     "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " signal.signal(signal.SIGHUP, signal.SIG_DFL);"
     " runpy.run_module('reqprof', run_name='__main__', alter_sys=True)"
 )
 
@@ -178,6 +179,16 @@ def test_ctrl_c_takes_it_back(folder: Path, came: int) -> None:
         said = "1 of 5 requests came" if came else "none came"
         assert process.stderr.read() == f"taken back: {said}\n"
     assert name.endswith(".order")
+    assert control_files(folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["term", "hup"])
+def test_what_ends_it_from_outside_takes_it_back(folder: Path, number: int) -> None:
+    with armed(folder, "--next", "5") as process:
+        assert process.stderr is not None
+        process.send_signal(number)
+        assert process.wait(30) == 130
+        assert process.stderr.read() == "taken back: none came\n"
     assert control_files(folder) == []
 
 

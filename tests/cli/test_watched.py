@@ -89,6 +89,9 @@ def test_show_says_samples(reqprof: Reqprof, folder: Path) -> None:
         ("24", "0.480000", "/srv/shop.py:2(b)"),
         ("15", "0.000000", "/srv/shop.py:3(c)"),
     ]
+    shown = json.loads(reqprof("show", "@1", "--dir", folder, "--json").stdout)
+    assert shown["samples"] == 24
+    assert not {"total_calls", "primitive_calls"} & shown.keys()
 
 
 def test_the_tree_says_samples(reqprof: Reqprof, folder: Path) -> None:

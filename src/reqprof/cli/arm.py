@@ -16,8 +16,10 @@ files of their profiles; times are in seconds.
 from __future__ import annotations
 
 import secrets
+import signal
 import sys
 import time
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +40,7 @@ from reqprof.store import control, orders
 from reqprof.store.control import MAX_ROUTE, METHOD, MOST_REQUESTS, Order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 EVERY: Final = 0.2
@@ -125,18 +128,37 @@ def _ask(
 ) -> bool:
     """Ask, and list what comes until all is there or the time is over; False after Ctrl-C."""
     try:
-        with writing(folder):
-            orders.place(folder, order)
-        _tell(folder, order, seconds)
-        while True:
-            _list(coming, listing)
-            if len(coming.taken) == order.number or time.time() > order.until:
-                return True
-            time.sleep(EVERY)
+        with _ends_like_ctrl_c():
+            with writing(folder):
+                orders.place(folder, order)
+            _tell(folder, order, seconds)
+            while True:
+                _list(coming, listing)
+                if len(coming.taken) == order.number or time.time() > order.until:
+                    return True
+                time.sleep(EVERY)
     except KeyboardInterrupt:
         if sys.stderr is not None and sys.stderr.isatty():
             say("")  # after the ^C
         return False
+
+
+@contextmanager
+def _ends_like_ctrl_c() -> Iterator[None]:
+    """What ends a command from outside, such as timeout(1), takes the order back too."""
+    mine = [
+        number
+        for name in ("SIGTERM", "SIGHUP")
+        if (number := getattr(signal, name, None)) is not None
+        and signal.getsignal(number) is signal.SIG_DFL  # under nohup it is ignored, and stays so
+    ]
+    for number in mine:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _list(coming: Coming, listing: Listing | None) -> None:

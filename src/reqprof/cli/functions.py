@@ -79,13 +79,14 @@ def lines(
         yield from listing.lines(_EDGE_COLUMNS, rows, screen)
 
 
-def as_json(stats: Stats, choice: Choice) -> dict[str, object]:
+def as_json(stats: Stats, choice: Choice, samples: int | None = None) -> dict[str, object]:
     """The same rows and totals, seconds in full."""
-    result: dict[str, object] = {
-        "total_calls": sum(entry[1] for entry in stats.values()),
-        "primitive_calls": sum(entry[0] for entry in stats.values()),
-        "total_time": sum(entry[2] for entry in stats.values()),
-    }
+    result: dict[str, object] = {"total_time": sum(entry[2] for entry in stats.values())}
+    if samples is None:
+        result["total_calls"] = sum(entry[1] for entry in stats.values())
+        result["primitive_calls"] = sum(entry[0] for entry in stats.values())
+    else:
+        result["samples"] = samples
     if choice.callers is None and choice.callees is None:
         result["functions"] = [
             _row_json(stats, function) for function in choice.cut(choice.functions(stats))

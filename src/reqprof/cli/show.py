@@ -165,7 +165,7 @@ def command(
         elif waiting:
             body = waits.as_json(timeline, choice)
         else:
-            body = functions.as_json(profile.stats, choice)
+            body = functions.as_json(profile.stats, choice, _samples(profile))
         emit_json({**_head(profile, timeline), **body})
         return remarks.status
     emit(sheet.lines(profile, timeline, screen, full_paths=choice.full_paths, hint=not waiting))
