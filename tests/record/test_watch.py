@@ -534,19 +534,45 @@ def test_those_that_are_profiled_are_not_watched(
     assert "watched" not in served.middleware.counters
 
 
-def test_an_iterator_that_works_before_it_responds_is_tallied(profiles: Profiles) -> None:
-    """Its frames are the server's callees: nothing tells where it is."""
+def test_an_iterator_that_works_before_it_responds_is_watched(
+    profiles: Profiles, seen: Seen
+) -> None:
+    """Its frames are the server's callees, and those of what passes its chunks on."""
 
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
-        looked(served, 10)
+        sleeping(seen)
         start_response("200 OK", [])
         yield b"x"
+        yield b"y"
 
     served = Wsgi(app, profiles, **SOON)
-    served.get()
+    assert served.get() == [b"x", b"y"]
     served.flush()
-    assert served.middleware.counters == {}
+    assert served.middleware.counters["watched"] == 1
+    assert stack_of(profiles.one())[-2:] == ["app", "sleeping"]
     assert only(profiles)[1].count == 1
+
+
+def test_what_closes_an_iterator_of_the_apps_is_the_server_alone(profiles: Profiles) -> None:
+    closed: list[int] = []
+
+    class Chunks:
+        def __iter__(self) -> Iterator[bytes]:
+            return self
+
+        def __next__(self) -> bytes:
+            return b"x"
+
+        def close(self) -> None:
+            closed.append(1)
+
+    body = Wsgi(answer("200 OK", Chunks()), profiles, **SOON).call()
+    chunks = iter(body)
+    assert next(chunks) == b"x"
+    body.close()
+    del chunks, body
+    gc.collect()
+    assert closed == [1]
 
 
 OURS = {

@@ -6,6 +6,8 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from reqprof.record.watch.sight import begins_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -32,7 +34,9 @@ def timed(timed: Timed, body: Iterable[bytes], environ: dict[str, Any]) -> Itera
         if not _hook_close(timed, body):
             timed.end()
         return body
-    return (_TimedSizedBody if hasattr(body, "__len__") else _TimedBody)(timed, body)
+    if hasattr(body, "__len__"):
+        return _TimedSizedBody(timed, body)
+    return (_TimedBody if timed.sight is None else _WatchedBody)(timed, body)
 
 
 def _is_file(environ: dict[str, Any], body: object) -> bool:
@@ -182,6 +186,23 @@ class _TimedSizedBody(_TimedBody):
 
     def __len__(self) -> int:
         return len(self._body)
+
+
+class _WatchedBody(_TimedBody):
+    """For an iterator of a request that may be watched: at work in it the request is seen."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _chunks(iter(self._body))
+
+
+def _chunks(body: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk in body:  # noqa: UP028  "yield from" would close it where the server gives it up
+        yield chunk
+
+
+begins_at(_chunks.__code__)
 
 
 # A profile shows calls of C functions; it does not see those made through a partial object.
