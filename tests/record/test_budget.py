@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -222,16 +223,25 @@ def ended(expense: Expense, cpu: float, *, traced: bool) -> None:
 
 class TestExpense:
     def make(self) -> tuple[Expense, dict[str, float]]:
-        clocks = {"process": 10.0, "thread": 1.0}
-        expense = Expense(lambda: clocks["process"], lambda: clocks["thread"])
+        clocks = {"process": 10.0, "thread": 1.0, "now": 100.0}
+        expense = Expense(*(partial(clocks.__getitem__, name) for name in clocks))
         return expense, clocks
 
     def test_the_background_counts_from_the_first_look_and_without_its_tallies(self) -> None:
         expense, clocks = self.make()
         assert expense.used(None) == Used(10.0, 0.0, 0)
-        clocks.update(process=12.0, thread=1.5)
+        clocks.update(process=10.5, thread=1.5, now=1000.0)
         expense.timed(0.2)
-        assert expense.used(None).cost == pytest.approx(0.3)
+        assert expense.used(None).cost == pytest.approx(0.3, rel=0.001)
+
+    @pytest.mark.parametrize(("others", "busy"), [(0.0, 0.0), (1.0, 0.1), (10.0, 1.0), (40.0, 1.0)])
+    def test_the_background_costs_more_where_others_are_busy(
+        self, others: float, busy: float
+    ) -> None:
+        expense, clocks = self.make()
+        expense.used(None)
+        clocks.update(process=10.5 + others, thread=1.5, now=110.0)
+        assert expense.used(None).cost == pytest.approx(0.5 * (1 + 0.3 * busy))
 
     def test_a_profile_costs_what_it_added_and_what_comes_after(self) -> None:
         expense, _ = self.make()
