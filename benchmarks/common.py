@@ -6,9 +6,11 @@ import io
 import os
 import platform
 import random
+import socket
 import statistics
+import subprocess
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +18,12 @@ from reqprof.record.engines import Unavailable
 from reqprof.record.engines.choose import engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Measure = Callable[[], float]
 
-EXAMPLES = str(Path(__file__).resolve().parent.parent / "examples")
+HERE = Path(__file__).resolve().parent
+EXAMPLES = str(HERE.parent / "examples")
 
 
 def machine() -> str:
@@ -55,6 +58,29 @@ def verdict(what: str, ratio: float, limit: float, *, least: bool = False) -> st
     met = ratio >= limit if least else ratio <= limit
     bound = f"at {'least' if least else 'most'} {limit:g}"
     return f"  {what:70}{ratio:6.2f}   {bound:14}{'met' if met else 'NOT MET'}"
+
+
+@contextmanager
+def served(command: Sequence[str], **environ: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The process and the port of a server of these benchmarks' modules, as it starts.
+
+    In ``command`` ``{fd}`` is the socket that it is to take.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # What the servers accept inherits it; uvicorn does not set it on a socket that it is given.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+        process = subprocess.Popen(
+            [sys.executable, "-m", *(part.format(fd=listener.fileno()) for part in command)],
+            env={**os.environ, "PYTHONPATH": path, **environ},
+            pass_fds=[listener.fileno()],
+        )
+        port = listener.getsockname()[1]
+    try:
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 def get_wsgi(app: Any, path: str) -> None:

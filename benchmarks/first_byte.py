@@ -14,8 +14,6 @@ import asyncio
 import http.client
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,14 +22,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import interleave, machine
+from common import interleave, machine, served
 
 import reqprof
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
-HERE = Path(__file__).resolve().parent
 COMMANDS = {
     "uvicorn": ["uvicorn", "--fd", "{fd}", "--log-level", "error", "first_byte:asgi"],
     "gunicorn": [
@@ -108,27 +106,15 @@ def __getattr__(name: str) -> Any:
 
 
 @contextmanager
-def served(server: str, folder: Path) -> Iterator[http.client.HTTPConnection]:
+def streams(server: str, folder: Path) -> Iterator[http.client.HTTPConnection]:
     """A connection to the streams, which ``server`` serves in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # What the servers accept inherits it; uvicorn does not set it on a socket that it is given.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        port = listener.getsockname()[1]
-        command = [part.format(fd=listener.fileno()) for part in COMMANDS[server]]
-        path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            env={**os.environ, "PYTHONPATH": path, "FIRST_BYTE_PROFILES": str(folder)},
-            pass_fds=[listener.fileno()],
-        )
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        _wait_for(connection, process)
-        yield connection
-    finally:
-        connection.close()
-        process.terminate()
-        process.wait(30)
+    with served(COMMANDS[server], FIRST_BYTE_PROFILES=str(folder)) as (process, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            _wait_for(connection, process)
+            yield connection
+        finally:
+            connection.close()
 
 
 def _wait_for(connection: http.client.HTTPConnection, process: subprocess.Popen[bytes]) -> None:
@@ -189,7 +175,7 @@ def main() -> None:
     for server in options.server:
         folder = Path(tempfile.mkdtemp(prefix="reqprof-first-byte-"))
         try:
-            with served(server, folder) as connection:
+            with streams(server, folder) as connection:
                 in_time &= report(server, measure(connection, options.rounds))
         finally:
             shutil.rmtree(folder, ignore_errors=True)

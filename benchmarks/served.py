@@ -19,9 +19,7 @@ import json
 import os
 import random
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,13 +27,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common import EXAMPLES, machine, verdict
+from common import EXAMPLES, machine, served, verdict
 
 import reqprof
 
-HERE = Path(__file__).resolve().parent
+if TYPE_CHECKING:
+    import subprocess
+
 COMMANDS = {
     "gunicorn": [
         *("gunicorn", "--bind", "fd://{fd}", "--worker-class", "gthread", "--threads", "8"),
@@ -146,21 +146,10 @@ def started(stack: ExitStack, name: str, options: dict[str, Any] | None) -> Serv
     """The server, once it answers."""
     folder = tempfile.mkdtemp(prefix="reqprof-served-")
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        # What the servers accept inherits it; uvicorn does not set it on a socket that it is given.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        command = [part.format(fd=listener.fileno()) for part in COMMANDS[name]]
-        path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-        environ = {"PYTHONPATH": path, "SERVED_OPTIONS": json.dumps(options)}
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            env={**os.environ, **environ, "SERVED_PROFILES": folder},
-            pass_fds=[listener.fileno()],
-        )
-        stack.callback(process.wait, 30)
-        stack.callback(process.terminate)
-        server = Server(process, listener.getsockname()[1])
-        server.serve(CLIENTS)
+    environ = {"SERVED_OPTIONS": json.dumps(options), "SERVED_PROFILES": folder}
+    process, port = stack.enter_context(served(COMMANDS[name], **environ))
+    server = Server(process, port)
+    server.serve(CLIENTS)
     return server
 
 
