@@ -13,11 +13,13 @@ import pytest
 
 from reqprof.record.engines import Unavailable, choose
 from reqprof.record.engines.events import TOOL_IDS, EventSession
+from reqprof.record.watch.watch import WATCHER
+from reqprof.store.background import BACKGROUND
 from tests.conftest import need_engine
 from tests.record.programs import PROGRAMS, callbacks_from_c, recursion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
 
     from reqprof.model import Stats
     from reqprof.record.engines import Engine
@@ -66,11 +68,24 @@ def bare(work: Callable[[], object], **options: bool) -> Stats:
 
 
 @pytest.fixture
-def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread that looks after events: from Python 3.12 on cProfile records what others do."""
+def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No thread of ours does anything: from Python 3.12 on cProfile records what others do."""
     monkeypatch.setattr(EventSession, "watch", lambda self: None)
-    while any(thread.name == "reqprof-events" for thread in threading.enumerate()):
+    monkeypatch.setattr(WATCHER, "_watches", [])  # those of other tests, which may live on
+    ending = {"reqprof-events", "reqprof-watch"}
+    while not ending.isdisjoint(each.name for each in threading.enumerate()):
         time.sleep(0.02)
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        over.wait()
+
+    assert BACKGROUND.submit(hold, sys.maxsize)
+    held.wait()
+    time.sleep(0.02)  # until it waits
+    yield
+    over.set()
 
 
 def counts(stats: Stats) -> dict[Any, Any]:
