@@ -273,7 +273,7 @@ def do(what):
     if what == "thread":
         thread = threading.Thread(target=elsewhere)
         thread.start()
-        work(5)
+        work(100_000)  # long enough for a line of the log, whose unit is a microsecond
     if what == "fork":
         sys.stdout.flush()
         if os.fork(): os.wait()
