@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,24 @@ def test_it_gets_the_facts_and_the_file_on_the_writers_thread(
     assert sorted(path for _, path, _ in got) == profiles.paths()
     assert all(type(path) is type(Path()) for _, path, _ in got)
     assert {thread for _, _, thread in got} == {"reqprof-writer"}
+
+
+def test_a_program_that_it_starts_takes_signals(service: Service, profiles: Profiles) -> None:
+    ended: list[int] = []
+
+    def done(request: Request, path: Path) -> None:
+        program = subprocess.Popen(["/bin/sleep", "60"])
+        program.terminate()
+        try:
+            ended.append(program.wait(10))
+        finally:
+            program.kill()
+
+    served = service(work, profiles.folder, on_profile=done)
+    for _ in range(2):
+        served.get()
+    assert counts(served) == {"profiled": 2, "stored": 2}
+    assert ended == [-signal.SIGTERM] * 2
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()], ids=repr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -462,3 +463,36 @@ def test_the_processs_own_is_one_for_all() -> None:
     assert BACKGROUND.submit(lambda: done.append(1), PLENTY)
     assert BACKGROUND.drain(10)
     assert done == [1]
+
+
+def test_a_signal_that_the_app_blocks_stays_blocked(notes: Path) -> None:
+    run(
+        """
+        import signal
+        signal.signal(signal.SIGTERM, lambda number, frame: note("ended"))
+        BACKGROUND.submit(lambda: note("began"), 10)
+        BACKGROUND.drain(10)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+        note("blocked")
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        note("unblocked")
+        """,
+        str(notes),
+    )
+    assert notes.read_text().split() == ["began", "blocked", "ended", "unblocked"]
+
+
+def test_the_app_s_thread_takes_signals_as_before_and_ours_keep_faults(
+    background: Background,
+) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    seen: list[set[int]] = []
+    assert background.submit(
+        lambda: seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())), PLENTY
+    )
+    assert background.drain(10)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM} <= seen[0]
+    assert not {signal.SIGSEGV, signal.SIGBUS} & seen[0]

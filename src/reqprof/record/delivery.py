@@ -14,6 +14,7 @@ from reqprof.record.options import MAX_QUEUE
 from reqprof.record.telling import listening
 from reqprof.store.background import BACKGROUND
 from reqprof.store.index import HOST
+from reqprof.store.native import usual_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +161,8 @@ class Delivery:
         if self._settings.on_profile is None:
             return
         try:
-            self._settings.on_profile(request, path)
+            with usual_signals():
+                self._settings.on_profile(request, path)
         except BaseException as error:  # it must not end the thread that all profiles need
             self._counters.trouble("failed_on_profile", f"on_profile= raised {told(error)}")
 

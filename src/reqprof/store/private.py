@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def make_private(folder: Path) -> None:
     """Make the folder, where it is not there; raises OSError where that is impossible."""
+    if os.path.isdir(folder):  # noqa: PTH112  asked before each profile
+        return
     try:
         folder.mkdir(mode=0o700, parents=True)
     except FileExistsError:
