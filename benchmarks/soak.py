@@ -639,7 +639,7 @@ class Soak:
             odd.pop("empty", None)
             if odd:
                 told.append(f"{type(middleware).__module__} counted {odd}")
-            if vars(middleware)["_recorder"]._in_flight:
+            if vars(middleware)["_recorder"].in_flight:
                 told.append("requests are still in flight")
         if sys.getprofile() is not None:
             told.append("a profile hook stays on")

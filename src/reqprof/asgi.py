@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import route, start
-from reqprof.record.choice.admission import HEADERS, TRACEPARENT, Arrival
+from reqprof.record.choice.arrival import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.follow import follow, unfollow
 from reqprof.record.steps import Steps
 from reqprof.record.tasks import Followed, watched

@@ -16,7 +16,7 @@ from inspect import (
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from reqprof.record import start
-from reqprof.record.choice.admission import Arrival
+from reqprof.record.choice.arrival import Arrival
 from reqprof.record.choice.rules import is_async
 from reqprof.record.engines.choose import active, aside
 from reqprof.record.engines.clock import unseen

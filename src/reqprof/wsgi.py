@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from reqprof.record import bodies, route, start
-from reqprof.record.choice.admission import HEADERS, TRACEPARENT, Arrival
+from reqprof.record.choice.arrival import HEADERS, TRACEPARENT, Arrival
 from reqprof.record.telling import announce, spans
 from reqprof.record.telling.printing import Printer
 from reqprof.record.timed import Known, Timed

@@ -11,7 +11,8 @@ import pytest
 
 from reqprof import wsgi
 from reqprof.record.choice import dice
-from reqprof.record.choice.admission import COMPARED, Admission, Arrival
+from reqprof.record.choice.admission import COMPARED, Admission
+from reqprof.record.choice.arrival import Arrival, Incoming
 from reqprof.record.choice.control import Told
 from reqprof.record.counters import Counters
 from reqprof.record.options import Settings
@@ -40,7 +41,7 @@ def header(headers: dict[str, str], name: str) -> str | None:
 
 
 def admitted(admission: Admission, throw: float, **headers: str) -> Request | None:
-    return admission.admit(arrival, header, headers, throw)
+    return admission.admit(Incoming(arrival, header, headers, throw))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_one_throw_tells_who_is_profiled_who_is_compared_and_who_is_neither(
     found = [
         (
             admitted(admission, throw) is not None,
-            admission.compared(arrival, {}, throw) is not None,
+            admission.compared(Incoming(arrival, header, {}, throw)) is not None,
             throw >= admission.reach,
         )
         for throw in (0.0, 0.0999, 0.1, 0.1999, 0.2, 0.9)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.model import Request
-from reqprof.record.choice.admission import Arrival
 from reqprof.record.choice.armed import Armed
+from reqprof.record.choice.arrival import Arrival
 from reqprof.record.choice.control import Control, Told
 from reqprof.record.counters import Counters
 from reqprof.store import claims, control, orders
@@ -728,7 +728,7 @@ def test_what_is_being_profiled_when_the_pause_begins_is_stored_as_it_is(
     end = served.open("/a")
     orders.pause(profiles.folder)
     look(served)
-    assert BACKGROUND.submit(served.middleware._recorder._look, sys.maxsize)
+    assert BACKGROUND.submit(served.middleware._recorder._in_flight._look, sys.maxsize)
     assert BACKGROUND.drain(10)
     end()
     assert counts(served)["stored"] == 1

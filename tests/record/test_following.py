@@ -477,8 +477,8 @@ class TestMaxDuration:
     def test_the_default_is_for_websockets_and_streams(
         self, profiles: Profiles, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("reqprof.record.recorder._STREAM_SECONDS", 0.1)
-        monkeypatch.setattr("reqprof.record.recorder._LOOK_SECONDS", 0.02)
+        monkeypatch.setattr("reqprof.record.in_flight._STREAM_SECONDS", 0.1)
+        monkeypatch.setattr("reqprof.record.in_flight._LOOK_SECONDS", 0.02)
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["path"] == "/stream":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 import weakref
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from reqprof.record import pools
 from reqprof.record.budget.limit import Limit
 from reqprof.record.choice import dice
-from reqprof.record.choice.admission import TRACEPARENT, Admission
+from reqprof.record.choice.admission import Admission
+from reqprof.record.choice.arrival import TRACEPARENT, Incoming
 from reqprof.record.choice.control import Control
 from reqprof.record.counters import Counters, told
 from reqprof.record.delivery import Delivery
 from reqprof.record.engines import NO_ENGINE, Unavailable, choose
 from reqprof.record.engines.choose import aside
+from reqprof.record.in_flight import InFlight
 from reqprof.record.options import MAX_QUEUE, Settings
 from reqprof.record.recording import Recording
 from reqprof.record.telling import spans
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reqprof.model import Request
-    from reqprof.record.choice.admission import Arrival
+    from reqprof.record.choice.arrival import Arrival
     from reqprof.record.choice.control import Told
     from reqprof.record.delivery import Finished
     from reqprof.record.engines import Engine, Session
@@ -41,8 +42,6 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _ENGINE_RETRY_SECONDS = 10.0
-_STREAM_SECONDS = 60.0
-_LOOK_SECONDS = 1.0  # between two looks at requests that may run too long
 
 
 class Recorder:
@@ -74,9 +73,8 @@ class Recorder:
         self._limit = None if settings.budget is None else Limit(self, settings.budget)
         if self._limit is not None:
             self._admission.lower(self._limit.factor)
-        self._most = _max_concurrent(settings)
-        self._in_flight: set[Recording] = set()
-        self._looking = self._asked = False
+        self._in_flight = InFlight(settings, lambda: self.control.told.paused)
+        self._asked = False
         self._engine: Engine | None = None
         self._engine_retry = 0.0
         self._lacking = Unavailable(NO_ENGINE, "the engine has not been proved")
@@ -129,21 +127,20 @@ class Recorder:
             self.counters.say("unfollowed", f"child tasks or jobs may not count: {told(error)}")
 
     def begin(
-        self, arrival: Callable[[A], Arrival], header: Callable[[A, str], str | None], raw: A
+        self, arrive: Callable[[A], Arrival], read: Callable[[A, str], str | None], raw: A
     ) -> Recording | None:
         """A recording to be entered at once, or ``None`` where the request runs unprofiled.
 
-        ``arrival(raw)`` is called for those requests alone whose facts are needed. ``header(raw,
-        name)`` is the value of one of the :data:`HEADERS`, where the request has it.
+        For what it is given see :class:`Incoming`.
         """
         admission = self._admission
         if admission.idle:
             return None
         throw = dice.throw()
         try:  # not _guard(): this is what most requests of a sampled app run through
-            if throw >= admission.reach and header(raw, TRACEPARENT) is None:
+            if throw >= admission.reach and read(raw, TRACEPARENT) is None:
                 return None
-            return self._begin(arrival, header, raw, throw)
+            return self._begin(Incoming(arrive, read, raw, throw))
         except Exception as error:
             self._failed(error)
         return None
@@ -156,7 +153,7 @@ class Recorder:
 
     def end(self, recording: Recording, session: Session) -> None:
         """Queue a recording that has ended."""
-        self._in_flight.discard(recording)
+        self._in_flight.leave(recording)
         if self._limit is None:
             self._delivery.queue(recording, session)
         else:
@@ -238,34 +235,22 @@ class Recorder:
                 )
         return self._engine
 
-    def _begin(
-        self,
-        arrival: Callable[[A], Arrival],
-        header: Callable[[A, str], str | None],
-        raw: A,
-        throw: float,
-    ) -> Recording | None:
-        request = self._admit(arrival, header, raw, throw)
+    def _begin(self, incoming: Incoming[Any]) -> Recording | None:
+        request = self._admit(incoming)
         limit = self._limit
         if limit is None:
             return None if request is None else self._start(request)
         if request is not None:
             return limit.weigh(self._start, request)
-        request = self._admission.compared(arrival, raw, throw)
+        request = self._admission.compared(incoming)
         return None if request is None else limit.weigh(limit.measure, request)
 
-    def _admit(
-        self,
-        arrival: Callable[[A], Arrival],
-        header: Callable[[A, str], str | None],
-        raw: A,
-        throw: float,
-    ) -> Request | None:
+    def _admit(self, incoming: Incoming[Any]) -> Request | None:
         if self._admission.quiet:
-            return self._admission.admit(arrival, header, raw, throw)
+            return self._admission.admit(incoming)
         if self.control.unread:
             self._look_first()
-        return self._admission.admit_as_told(arrival, header, raw, throw)
+        return self._admission.admit_as_told(incoming)
 
     def _look_first(self) -> None:
         """Find out what the process is told: at once, unless an event loop would have to wait."""
@@ -289,10 +274,7 @@ class Recorder:
             follow=self.settings.follow,
         )
         recording.announces = self.settings.announce or request.chosen == "trigger"
-        self._in_flight.add(recording)
-        if self._most is not None and len(self._in_flight) > self._most:
-            # Counted after joining, so that two that come together cannot both slip through.
-            self._in_flight.discard(recording)
+        if not self._in_flight.join(recording):
             self.counters.add("skipped_concurrent")
             return None
         try:
@@ -300,54 +282,29 @@ class Recorder:
             session = recording.session = engine.session()
             session.owner = recording
         except BaseException:
-            self._in_flight.discard(recording)
+            self._in_flight.leave(recording)
             recording.session.close()
             raise
         self.counters.add("profiled")
         self.upkeep.begin()
         spans.mark(recording)
-        if not self._looking:
-            self._looking = BACKGROUND.later(self._pause(), self._look)
+        self._in_flight.look_after()
         return recording
-
-    def _pause(self) -> float:
-        return min(_LOOK_SECONDS, (self.settings.max_duration or math.inf) / 10)
-
-    def _look(self) -> None:
-        """On the background thread, from time to time: what has run too long is stored as it is."""
-        self._looking = False
-        limit = self.settings.max_duration
-        for recording in list(self._in_flight):
-            most = limit or (_STREAM_SECONDS if recording.streams() else math.inf)
-            if recording.age() > most or self.control.told.paused:
-                recording.stop()
-        if self._in_flight and not self._looking:
-            self._looking = BACKGROUND.later(self._pause(), self._look)
-
-
-def _max_concurrent(settings: Settings) -> int | None:
-    rate = settings.sample
-    if settings.max_concurrent is None and sys.version_info >= (3, 12) and not callable(rate):
-        return 1 if rate < 1 else None
-    return settings.max_concurrent
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    # What was in flight in the parent goes on there.
     for recorder in list(_recorders):
-        for recording in list(recorder._in_flight):
-            recording.disown()
-        recorder._in_flight.clear()
+        recorder._in_flight.disown()
         recorder.control.renew()
         recorder._admission.renew()
         recorder.upkeep.reset()
         if recorder._limit is not None:
             recorder._limit.reset()
             recorder._admission.lower(recorder._limit.factor)
-        recorder._looking = recorder._asked = False
+        recorder._asked = False
         recorder._delivery.renew()
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from reqprof.record.choice.admission import Arrival
+    from reqprof.record.choice.arrival import Arrival
     from reqprof.record.watch.sight import Sight
 
 

@@ -11,7 +11,7 @@ from reqprof.paths import fits, is_of, outline
 
 if TYPE_CHECKING:
     from reqprof.model import Request
-    from reqprof.record.choice.admission import Arrival
+    from reqprof.record.choice.arrival import Arrival
     from reqprof.store.control import Order
 
 MOST_OTHERS: Final = 100

@@ -11,7 +11,7 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from reqprof.record.choice.admission import facts
+from reqprof.record.choice.arrival import facts
 from reqprof.record.counters import told
 from reqprof.record.timed import Ended
 from reqprof.record.watch import stacks
