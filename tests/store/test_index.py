@@ -31,7 +31,7 @@ def store(folder: Path, number: int, *, indexed: bool = True, name: str | None =
     path.write_bytes(data)
     if indexed:
         append(folder, index.line(path.name, len(data), facts))
-    return Stored(path, facts)
+    return Stored(folder, path.name, facts)
 
 
 def append(folder: Path, line: bytes, name: str = "host-1-ab.jsonl") -> None:
@@ -124,13 +124,13 @@ def test_lines_of_deleted_profiles_do_not_count(tmp_path: Path) -> None:
 def test_a_profile_of_another_tool_is_listed_without_facts(tmp_path: Path) -> None:
     path = tmp_path / "other.prof"
     path.write_bytes(marshal.dumps({("a.py", 1, "f"): (1, 1, 0.5, 0.5, {})}))
-    assert index.find(tmp_path).stored == [Stored(path, None)]
+    assert index.find(tmp_path).stored == [Stored(tmp_path, path.name, None)]
 
 
 def test_a_copy_is_listed_beside_its_original(tmp_path: Path) -> None:
     one = store(tmp_path, 1)
     copy = Path(shutil.copy(one.path, tmp_path / "copy.prof"))
-    assert index.find(tmp_path).stored == [one, Stored(copy, one.request)]
+    assert index.find(tmp_path).stored == [one, Stored(tmp_path, copy.name, one.request)]
 
 
 def test_a_file_with_two_lines_is_listed_once(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_link_in_the_folder_is_listed_beside_what_it_means(tmp_path: Path) -> 
     one = store(tmp_path, 1)
     link = tmp_path / "latest.prof"
     link.symlink_to(one.path.name)
-    assert index.find(tmp_path).stored == [one, Stored(link, one.request)]
+    assert index.find(tmp_path).stored == [one, Stored(tmp_path, link.name, one.request)]
 
 
 def test_a_profile_deleted_meanwhile_is_left_out(

@@ -102,7 +102,7 @@ def find(names: Sequence[str], remarks: Remarks) -> list[Stored]:
     real_folder = lru_cache(os.path.realpath)  # once for each folder, not for each file
     for path in _paths(names or [DEFAULT_FOLDER]):
         for stored in _stored(path, remarks):
-            found.setdefault((real_folder(stored.path.parent), stored.path.name), stored)
+            found.setdefault((real_folder(stored.folder), stored.name), stored)
     return sorted(found.values(), key=lambda stored: str(stored.path))
 
 
@@ -155,7 +155,7 @@ def _stored(path: Path, remarks: Remarks) -> Iterator[Stored]:
         yield from find_in(path, remarks)
         return
     try:
-        yield Stored(path, reader.facts(path))
+        yield Stored(path.parent, path.name, reader.facts(path))
     except BadProfile as error:
         remarks.unreadable(error)
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import TYPE_CHECKING, Final, Never
 
 from reqprof.model import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    Check = Callable[[str, object], object]
 
 MAX_TEXT: Final = 1 << 16
 """Characters in one value, far above any URL that a server takes."""
@@ -39,7 +41,7 @@ def from_facts(facts: Mapping[str, object]) -> Request:
     """
     known: dict[str, object] = {}
     for name, value in facts.items():
-        check = _CHECKS.get(name)
+        check = CHECKS.get(name)
         if check is not None:
             known[name] = check(name, value)
     if "id" not in known:
@@ -73,107 +75,129 @@ def _wrong(name: str, value: object, wanted: str) -> ValueError:
     return ValueError(f"its facts say {name} = {value!r:.40}, not {wanted}")
 
 
-def _text(name: str, value: object) -> str:
-    if type(value) is not str or len(value) > MAX_TEXT:
-        raise _wrong(name, value, "a text")
-    return value
+class Text:
+    """Of any length that a server takes."""
 
-
-def _word(name: str, value: object) -> str:
-    if type(value) is not str or not _WORD.fullmatch(value):
-        raise _wrong(name, value, "a word")
-    return value
-
-
-def _flag(name: str, value: object) -> bool:
-    if type(value) is not bool:
-        raise _wrong(name, value, "true or false")
-    return value
-
-
-def _id(name: str, value: object) -> str:
-    if type(value) is not str or not _ID.fullmatch(value):
-        raise _wrong(name, value, "12 hex digits")
-    return value
-
-
-def _labels(name: str, value: object) -> dict[str, str]:
-    if type(value) is not dict or not all(type(label) is str for label in value.values()):
-        raise _wrong(name, value, "texts by name")
-    return value
-
-
-def _number(most: float, least: float = 0.0) -> Callable[[str, object], float]:
-    def check(name: str, value: object) -> float:
-        if type(value) not in (int, float) or not least <= value <= most:  # type: ignore[operator]
-            raise _wrong(name, value, f"a number from {least:g} to {most:g}")
-        return float(value)  # type: ignore[arg-type]
-
-    return check
-
-
-def _count(most: int) -> Callable[[str, object], int]:
-    def check(name: str, value: object) -> int:
-        if type(value) is not int or not 0 <= value <= most:
-            raise _wrong(name, value, f"a count up to {most}")
+    def __call__(self, name: str, value: object) -> str:
+        if type(value) is not str or len(value) > MAX_TEXT:
+            raise _wrong(name, value, "a text")
         return value
 
-    return check
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text that fits an expression from end to end, in words ``wanted``."""
+
+    expression: str
+    wanted: str
+
+    def __call__(self, name: str, value: object) -> str:
+        if type(value) is not str or not re.fullmatch(self.expression, value):
+            raise _wrong(name, value, self.wanted)
+        return value
 
 
-def _optional(inner: Callable[[str, object], object]) -> Callable[[str, object], object]:
-    return lambda name, value: None if value is None else inner(name, value)
+class Flag:
+    """True or false."""
+
+    def __call__(self, name: str, value: object) -> bool:
+        if type(value) is not bool:
+            raise _wrong(name, value, "true or false")
+        return value
 
 
-_ID = re.compile(r"[0-9a-f]{12}")
-_WORD = re.compile(r"[a-z]{1,20}")  # a later version may have more of them
+class Labels:
+    """Texts by name."""
+
+    def __call__(self, name: str, value: object) -> dict[str, str]:
+        if type(value) is not dict or not all(type(label) is str for label in value.values()):
+            raise _wrong(name, value, "texts by name")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number within bounds, which count."""
+
+    most: float
+    least: float = 0.0
+
+    def __call__(self, name: str, value: object) -> float:
+        if type(value) not in (int, float) or not self.least <= value <= self.most:  # type: ignore[operator]
+            raise _wrong(name, value, f"a number from {self.least:g} to {self.most:g}")
+        return float(value)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number from 0 to ``most``."""
+
+    most: int
+
+    def __call__(self, name: str, value: object) -> int:
+        if type(value) is not int or not 0 <= value <= self.most:
+            raise _wrong(name, value, f"a count up to {self.most}")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Optional:
+    """Null or what ``inner`` takes."""
+
+    inner: Check
+
+    def __call__(self, name: str, value: object) -> object:
+        return None if value is None else self.inner(name, value)
+
+
 _DECODER = json.JSONDecoder(parse_constant=_constant)
 _DEFAULTS: dict[str, object] = {
     field.name: field.default if field.default_factory is MISSING else field.default_factory()
     for field in fields(Request)
 }
-_SECONDS = _number(1e9)
-_SECONDS_OR_NONE = _optional(_SECONDS)
+_SECONDS = Number(1e9)
+_WORD = Pattern("[a-z]{1,20}", "a word")  # a later version may have more of them
 
-_CHECKS: dict[str, Callable[[str, object], object]] = {
-    "id": _id,
-    "kind": _text,
-    "method": _text,
-    "path": _optional(_text),
-    "route": _optional(_text),
-    "guessed": _flag,
-    "status": _optional(_count(9999)),
-    "exception": _optional(_text),
-    "start": _number(MAX_MOMENT),
+CHECKS: Final[dict[str, Check]] = {
+    "id": Pattern("[0-9a-f]{12}", "12 hex digits"),
+    "kind": Text(),
+    "method": Text(),
+    "path": Optional(Text()),
+    "route": Optional(Text()),
+    "guessed": Flag(),
+    "status": Optional(Count(9999)),
+    "exception": Optional(Text()),
+    "start": Number(MAX_MOMENT),
     "duration": _SECONDS,
-    "first_byte": _SECONDS_OR_NONE,
+    "first_byte": Optional(_SECONDS),
     "total": _SECONDS,
-    "cpu": _SECONDS_OR_NONE,
-    "waited": _SECONDS_OR_NONE,
-    "held": _SECONDS_OR_NONE,
-    "tasks": _count(2**31),
+    "cpu": Optional(_SECONDS),
+    "waited": Optional(_SECONDS),
+    "held": Optional(_SECONDS),
+    "tasks": Count(2**31),
     "tasks_ran": _SECONDS,
     "tasks_waited": _SECONDS,
-    "jobs": _count(2**31),
+    "jobs": Count(2**31),
     "jobs_ran": _SECONDS,
     "jobs_cpu": _SECONDS,
-    "left_running": _count(2**31),
-    "cost": _SECONDS_OR_NONE,
-    "calls": _count(2**63),
-    "beyond": _count(2**63),
-    "neighbours": _count(2**31),
-    "pid": _count(2**32),
-    "host": _text,
-    "thread": _text,
-    "python": _text,
-    "engine": _text,
-    "builtins": _flag,
-    "clock": _text,
-    "chosen": _word,
-    "kept": _word,
-    "weight": _number(1e12, 1e-12),
-    "interrupted": _flag,
-    "partial": _flag,
-    "trace_id": _optional(_text),
-    "labels": _labels,
+    "left_running": Count(2**31),
+    "cost": Optional(_SECONDS),
+    "calls": Count(2**63 - 1),
+    "beyond": Count(2**63 - 1),
+    "neighbours": Count(2**31),
+    "pid": Count(2**32),
+    "host": Text(),
+    "thread": Text(),
+    "python": Text(),
+    "engine": Text(),
+    "builtins": Flag(),
+    "clock": Text(),
+    "chosen": _WORD,
+    "kept": _WORD,
+    "weight": Number(1e12, 1e-12),
+    "interrupted": Flag(),
+    "partial": Flag(),
+    "trace_id": Optional(Text()),
+    "labels": Labels(),
 }
+"""By name of a fact: what gives its value, or raises ValueError, which names both."""

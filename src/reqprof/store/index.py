@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 from reqprof.errors import BadProfile, NotFound
 from reqprof.model import Request, Stored
-from reqprof.store.facts import dump_line, from_facts, load_line, to_facts
+from reqprof.store.facts import dump_line, to_facts
 from reqprof.store.format import SUFFIX
 from reqprof.store.stats import collector_paused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FOLDER: Final = ".reqprof"
@@ -69,15 +68,11 @@ def find(folder: Path) -> Found:
     with collector_paused():
         for path in _index_files(folder / FOLDER):
             with suppress(BadProfile, NotFound):
-                for name, request in _known(reader.contents(path, MAX_SIZE)[0], names):
-                    known = requests.get(name)
-                    # A name of the user's own may have been used before: the last one counts.
-                    if known is None or known.start <= request.start:
-                        requests[name] = request
+                _add_known(reader.contents(path, MAX_SIZE)[0], names, requests)
         for name in sorted(names):
-            path = folder / name
             try:
-                found.stored.append(Stored(path, requests.get(name) or reader.facts(path)))
+                request = requests.get(name) or reader.facts(folder / name)
+                found.stored.append(Stored(folder, name, request))
             except BadProfile as error:
                 found.bad.append(error)
             except NotFound:
@@ -111,12 +106,16 @@ def _index_files(folder: Path) -> list[Path]:
         return []  # none yet
 
 
-def _known(index: bytes, names: dict[str, bool]) -> Iterator[tuple[str, Request]]:
-    for row in index.splitlines():
+def _add_known(index: bytes, names: dict[str, bool], requests: dict[str, Request]) -> None:
+    from reqprof.store.quick import row
+
+    for line in index.splitlines():
         try:
-            facts = load_line(row)
-            name = facts.get("file")
-            if type(name) is str and names.get(name):
-                yield name, from_facts(facts)
+            name, request = row(line)
         except ValueError:
             continue  # torn by a killed process, or not ours: the trailer tells
+        if names.get(name):
+            known = requests.get(name)
+            # A name of the user's own may have been used before: the last one counts.
+            if known is None or known.start <= request.start:
+                requests[name] = request
