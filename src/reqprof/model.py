@@ -153,20 +153,6 @@ class Timeline:
     stopped_at: tuple[Place, ...] = ()  # where a partial profile's request was; outermost first
 
 
-@dataclass(slots=True)  # not frozen: that takes three times as long, for each of 100,000
-class Stored:
-    """A profile on disk, known by its facts; ``request`` is None for a file of another tool."""
-
-    folder: Path
-    name: str
-    request: Request | None
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.folder / self.name
-
-
 @dataclass(frozen=True, slots=True)
 class Profile:
     """A profile that was read: its table and, where reqprof wrote it, its request's facts."""

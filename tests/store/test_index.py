@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from reqprof.errors import NotFound
-from reqprof.model import Request, Stored
+from reqprof.model import Request
 from reqprof.store import format as prof
 from reqprof.store import index, reader
+from reqprof.store.stored import Stored
 
 BODY = prof.encode({("a.py", 1, "f"): (1, 1, 0.5, 0.5, {})}, Request(id="0" * 12))
 
@@ -297,3 +298,10 @@ def test_a_folder_that_cannot_be_listed_is_named(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(NotFound, match="cannot be listed: Permission denied"):
         index.find(tmp_path)
+
+
+def test_a_fact_that_makes_no_sense_is_read_from_the_trailer(tmp_path: Path) -> None:
+    one = store(tmp_path, 1, indexed=False)
+    append(tmp_path, json.dumps({"file": one.name, "id": "f" * 12, "labels": 7}).encode() + b"\n")
+    (found,) = index.find(tmp_path).stored
+    assert found.request == request(1)

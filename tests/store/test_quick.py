@@ -28,16 +28,16 @@ VALUES = st.one_of(
 )
 
 
-def slowly(line: bytes) -> tuple[str, Request] | None:
+def slowly(line: bytes) -> Request | None:
     try:
-        return quick._slowly(line)
+        return facts.from_facts(facts.load_line(line))
     except ValueError:
         return None
 
 
-def quickly(line: bytes) -> tuple[str, Request] | None:
+def quickly(line: bytes) -> Request | None:
     try:
-        return quick.row(line)
+        return quick.request(line)
     except ValueError:
         return None
 
@@ -46,15 +46,18 @@ def quickly(line: bytes) -> tuple[str, Request] | None:
 @settings(deadline=None)
 def test_a_request_as_it_was_written(request_: Request) -> None:
     line = facts.dump_line({"file": "a.prof", "size": 1, **facts.to_facts(request_)})
-    name, found = quick.row(line)
-    assert name == "a.prof"
+    found = quick.request(line)
     assert found == request_
     assert request_ == found
-    assert (found.ran, found.untraced, found.is_traced) == (
-        *(request_.ran, request_.untraced),
-        request_.is_traced,
-    )
+    assert (found.ran, found.untraced) == (request_.ran, request_.untraced)
+    assert found.is_traced == request_.is_traced
     assert facts.to_facts(found) == facts.to_facts(request_)
+    ((glance, same),) = quick.glances(line + b"\n")
+    assert (glance.file, same) == ("a.prof", line)
+    assert (glance.id, glance.start, glance.untraced) == (
+        *(request_.id, request_.start),
+        request_.untraced,
+    )
 
 
 @given(st.dictionaries(st.sampled_from(["file", "size", "other", *facts.CHECKS]), VALUES))
@@ -64,18 +67,41 @@ def test_both_take_the_same_values(values: dict[str, Any]) -> None:
     one, other = quickly(line), slowly(line)
     assert (one is None) == (other is None)
     assert one == other
+    # A glance sees less, and so may take more; what it sees is right.
+    seen = quick.glances(line)
+    named = isinstance(values.get("file", ""), str)
+    assert named or not seen
+    if other is not None and named:
+        assert [(glance.id, glance.untraced) for glance, _ in seen] == [(other.id, other.untraced)]
 
 
 @given(st.binary(max_size=30))
 def test_both_refuse_what_is_no_line(line: bytes) -> None:
-    assert quickly(line) == slowly(line) is None
+    assert quickly(line) is None
+    assert slowly(line) is None
+    assert quick.glances(line) == []
 
 
-@pytest.mark.parametrize("cut", range(0, 50, 7))
-def test_a_torn_line_is_refused(cut: int) -> None:
-    line = facts.dump_line({"file": "a.prof", **facts.to_facts(Request(id=ID, method="GET"))})
-    with pytest.raises(ValueError, match="JSON"):
-        quick.row(line[:cut])
+WHOLE = [
+    facts.dump_line({"file": f"{n}.prof", **facts.to_facts(Request(id=ID, calls=n))})
+    for n in range(3)
+]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(WHOLE[1][:cut] for cut in range(0, 45, 7)),
+        *(b"[]", b"\xff", b"{" * 9, b'{"a":' * 100_000, b'{"file":"a","id":7}'),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b""], ids=["whole", "torn"])
+def test_the_lines_around_a_bad_one_are_read(bad: bytes, end: bytes) -> None:
+    lines = b"\n".join([WHOLE[0], bad, WHOLE[2], bad]) + end
+    assert [(glance.file, line) for glance, line in quick.glances(lines)] == [
+        ("0.prof", WHOLE[0]),
+        ("2.prof", WHOLE[2]),
+    ]
 
 
 def test_most_lines_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +109,14 @@ def test_most_lines_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     line = facts.dump_line(
         {"file": "a.prof", **facts.to_facts(Request(id=ID, path="/ü", labels={"a": "b"}, cpu=1.0))}
     )
-    monkeypatch.setattr(quick, "_slowly", None)
-    assert quick.row(line)[1].labels == {"a": "b"}
+    monkeypatch.setattr(quick, "_glance", None)
+    monkeypatch.setattr(quick, "load_line", None)
+    assert [one for _, one in quick.glances(line + b"\n" + line + b"\n")] == [line] * 2
+    assert quick.request(line).labels == {"a": "b"}
 
 
 def test_a_lone_surrogate_is_read_as_it_was_written() -> None:
-    request = Request(id=ID, path="/\udcff")
-    line = facts.dump_line({"file": "a.prof", **facts.to_facts(request)})
-    assert quick.row(line) == ("a.prof", request)
+    request = Request(id=ID, path="/\udcff", start=2.0)
+    line = facts.dump_line({"file": "\udcfe.prof", **facts.to_facts(request)})
+    assert quick.request(line) == request
+    assert [(one.file, one.start) for one, _ in quick.glances(line)] == [("\udcfe.prof", 2.0)]

@@ -14,14 +14,15 @@ import click
 
 from reqprof.cli.talk import complain, say
 from reqprof.errors import BadProfile, NotFound, ReqprofError, UsageError
-from reqprof.model import Profile, Stored
 from reqprof.store import index, reader
 from reqprof.store.stats import pstats_order
+from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reqprof.cli.select import Wanted
+    from reqprof.model import Profile
 
 DEFAULT_FOLDER = "profiles"
 """Where the middleware writes unless told otherwise."""

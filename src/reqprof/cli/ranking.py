@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from reqprof.cli.gather import Reason
 from reqprof.store import histogram
+from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from reqprof.cli.gather import Remarks
     from reqprof.cli.traffic import Route
-    from reqprof.model import Request, Stored
+    from reqprof.model import Request
     from reqprof.store.traffic import Tally
 
-Ranked = tuple[int, "Stored | None", "Request"]
-"""Rank among all of the folder (1 is the slowest), the file, its facts; no file if only timed."""
+Known: TypeAlias = "Stored | Request"
+"""A request with its profile, or one that was only timed."""
+
+
+def request_of(known: Known) -> Request:
+    """All facts of a request that is ranked."""
+    if isinstance(known, Stored):
+        request = known.request
+        assert request is not None  # or it would have no rank
+        return request
+    return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +54,27 @@ class Summary:
         return asdict(self)
 
 
-def rank(stored: Sequence[Stored], timed: Iterable[Request], remarks: Remarks) -> list[Ranked]:
+def rank(stored: Sequence[Stored], timed: Iterable[Request], remarks: Remarks) -> list[Known]:
     """The requests by what they took without tracing, longest first, each once.
 
     ``timed`` ones have no profile; profiles of other tools are left out. Equal ones stay in order.
     """
-    known: dict[str, tuple[Stored | None, Request]] = {}
+    found: dict[str, Known] = {}
+    took: list[float] = []
     for one in stored:
-        if one.request is None:
+        known = one.known
+        if known is None:
             remarks.leave_out(one.path, Reason.NO_DURATION)
-        elif one.request.id in known:
-            remarks.leave_out(one.path, Reason.COPY)
+        elif found.setdefault(known.id, one) is one:
+            took.append(known.untraced)
         else:
-            known[one.request.id] = one, one.request
+            remarks.leave_out(one.path, Reason.COPY)
     for request in timed:
-        known.setdefault(request.id, (None, request))
-    order = sorted(known.values(), key=lambda pair: pair[1].untraced, reverse=True)
-    return [(number, one, request) for number, (one, request) in enumerate(order, 1)]
+        if found.setdefault(request.id, request) is request:
+            took.append(request.untraced)
+    each = list(found.values())
+    order = sorted(range(len(each)), key=took.__getitem__, reverse=True)
+    return [each[place] for place in order]
 
 
 def summarise(routes: Mapping[Route, Tally]) -> list[Summary]:

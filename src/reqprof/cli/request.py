@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reqprof.model import Request
 
 if TYPE_CHECKING:
-    from reqprof.model import Stored
+    from reqprof.store.stored import Stored
 
 GUESSED = "~"
 """Stands before a route that no framework named: it was folded from the path."""

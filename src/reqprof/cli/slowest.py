@@ -29,18 +29,19 @@ import click
 from reqprof.cli import gather
 from reqprof.cli.listing import Column, Row, lines
 from reqprof.cli.params import format_duration
-from reqprof.cli.ranking import rank, summarise
+from reqprof.cli.ranking import rank, request_of, summarise
 from reqprof.cli.request import GUESSED, facts, method, note, route, status
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import Screen, emit, emit_json, say
 from reqprof.cli.traffic import Traffic, by_route
+from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reqprof.cli.ranking import Ranked
+    from reqprof.cli.ranking import Known
     from reqprof.cli.traffic import Route
-    from reqprof.model import Request, Stored
+    from reqprof.model import Request
     from reqprof.store.traffic import Tally
 
 ESTIMATE = "~"
@@ -92,7 +93,7 @@ def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wan
     stored = gather.find_in(folder, remarks)
     traffic = Traffic.of(folder)
     ranked = rank(stored, traffic.slowest(), remarks)
-    chosen = [one for one in ranked if wanted.takes(one[2])]
+    chosen = _chosen(ranked, wanted)
     error = None if chosen else gather.none_left([str(folder)], wanted, len(stored), remarks)
     remarks.tell()
     if error and not as_json:
@@ -107,32 +108,40 @@ def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wan
     return remarks.status
 
 
-def _routes(traffic: Traffic, ranked: Sequence[Ranked], wanted: Wanted) -> dict[Route, Tally]:
-    known = [request for _, _, request in ranked]
+def _chosen(ranked: Sequence[Known], wanted: Wanted) -> list[tuple[int, Known]]:
+    """Those that pass the filters, with their ranks."""
+    numbered = enumerate(ranked, 1)
+    if wanted.everything:
+        return list(numbered)
+    return [(number, one) for number, one in numbered if wanted.takes(request_of(one))]
+
+
+def _routes(traffic: Traffic, ranked: Sequence[Known], wanted: Wanted) -> dict[Route, Tally]:
     if wanted.fits_tallies:
-        found = traffic.routes([request for _, one, request in ranked if one], wanted)
+        profiled = (request_of(one) for one in ranked if isinstance(one, Stored))
+        found = traffic.routes(profiled, wanted)
         if found:
             return found
-    return by_route(filter(wanted.takes, known))
+    return by_route(filter(wanted.takes, map(request_of, ranked)))
 
 
-def _print_requests(ranked: Sequence[Ranked], as_json: bool) -> None:
+def _print_requests(ranked: Sequence[tuple[int, Known]], as_json: bool) -> None:
     if as_json:
         emit_json(
             [
                 {
                     "rank": number,
-                    "file": stored and str(stored.path),
-                    "untraced": request.untraced,
-                    **facts(request),
+                    "file": str(one.path) if isinstance(one, Stored) else None,
+                    "untraced": request_of(one).untraced,
+                    **facts(request_of(one)),
                 }
-                for number, stored, request in ranked
+                for number, one in ranked
             ]
         )
         return
     screen = Screen.of_stdout()
     wide = screen.width is None or screen.width >= WIDE
-    clock = "%Y-%m-%dT%H:%M:%SZ" if wide else _clock([one[2].start for one in ranked])
+    clock = "%Y-%m-%dT%H:%M:%SZ" if wide else _clock([request_of(one).start for _, one in ranked])
     emit(lines(COLUMNS, [_row(*one, clock, wide) for one in ranked], screen))
 
 
@@ -147,7 +156,8 @@ def _clock(starts: Sequence[float]) -> str:
     return "%H:%M:%S" if len(days) == 1 else "%m-%d %H:%M:%S"
 
 
-def _row(number: int, stored: Stored | None, request: Request, clock: str, wide: bool) -> Row:
+def _row(number: int, known: Known, clock: str, wide: bool) -> Row:
+    request = request_of(known)
     remark = note(request)
     estimate = ESTIMATE if request.untraced != request.duration else ""
     cells = [
@@ -155,7 +165,7 @@ def _row(number: int, stored: Stored | None, request: Request, clock: str, wide:
         request.id if wide else request.id[:8],
         datetime.fromtimestamp(request.start, UTC).strftime(clock),
         f"{estimate}{format_duration(request.untraced)}",
-        _measured(stored, request),
+        _measured(known, request),
         method(request),
         status(request),
         f"{route(request)} ({remark})" if remark else route(request),
@@ -165,9 +175,9 @@ def _row(number: int, stored: Stored | None, request: Request, clock: str, wide:
     return Row(cells, {1: "quiet", 2: "quiet", 4: "quiet"} | styles)
 
 
-def _measured(stored: Stored | None, request: Request) -> str:
+def _measured(known: Known, request: Request) -> str:
     """How long a profiled request took with what measured it."""
-    if stored is None:
+    if not isinstance(known, Stored):
         return ""
     return format_duration(request.duration) if request.is_traced else "watched"
 

@@ -12,11 +12,12 @@ from reqprof.cli.ranking import rank
 from reqprof.cli.request import brief, method, route
 from reqprof.cli.traffic import Traffic
 from reqprof.errors import NotFound, UsageError
+from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reqprof.model import Request, Stored
+    from reqprof.model import Request
 
 _RANK = re.compile(r"@(\d{1,12})", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{1,12}")
@@ -46,18 +47,18 @@ def _by_rank(number: int, folder: Path) -> Path:
     ranked = rank(listing(folder).stored, Traffic.of(folder).slowest(), Remarks())
     if not 1 <= number <= len(ranked):
         raise NotFound(f"no rank @{number} in {folder}, which has {len(ranked)} requests")
-    _, stored, request = ranked[number - 1]
-    if stored is None:
-        raise _only_timed(request)
-    return stored.path
+    found = ranked[number - 1]
+    if not isinstance(found, Stored):
+        raise _only_timed(found)
+    return found.path
 
 
 def _by_id(start: str, folder: Path) -> Path:
     found = listing(folder)
     fitting = {
-        one.request.id: one
-        for one in sorted(found.stored, key=lambda stored: stored.path, reverse=True)
-        if one.request is not None and one.request.id.startswith(start)
+        one.known.id: one
+        for one in reversed(found.stored)
+        if one.known is not None and one.known.id.startswith(start)
     }
     for error in found.bad:
         if not fitting and re.search(rf"_{start}[0-9a-f]*\.prof$", error.path.name):

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reqprof.errors import BadProfile, NotFound
-from reqprof.model import Request, Stored
 from reqprof.store.facts import dump_line, to_facts
 from reqprof.store.format import SUFFIX
 from reqprof.store.stats import collector_paused
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from reqprof.model import Request
+    from reqprof.store.quick import Glance
+    from reqprof.store.stored import Stored
 
 FOLDER: Final = ".reqprof"
 """Inside the folder of the profiles."""
@@ -43,7 +46,7 @@ def line(name: str, size: int, request: Request) -> bytes:
 
     Raises ValueError for a name that is a path or hidden, and for a fact that is not finite.
     """
-    if not _is_profile(name) or "/" in name or "\\" in name:
+    if not name.endswith(SUFFIX) or name[0] == "." or "/" in name or "\\" in name:
         raise ValueError(f"{name!r} is not the name of a profile in the folder")
     return dump_line({"file": name, "size": size, **to_facts(request)}) + b"\n"
 
@@ -60,19 +63,20 @@ def find(folder: Path) -> Found:
     What an index line says of a file is believed; damage elsewhere in the file shows when it is
     read. Raises :class:`NotFound` where the folder is not there or cannot be listed.
     """
-    from reqprof.store import reader  # only here: the served process writes lines, no more
+    # Only here: the served process writes lines, no more.
+    from reqprof.store import reader
+    from reqprof.store.stored import Stored
 
     names = _names(folder)
-    requests: dict[str, Request] = {}
     found = Found([], [])
     with collector_paused():
-        for path in _index_files(folder / FOLDER):
-            with suppress(BadProfile, NotFound):
-                _add_known(reader.contents(path, MAX_SIZE)[0], names, requests)
+        known = _known(folder / FOLDER)
         for name in sorted(names):
             try:
-                request = requests.get(name) or reader.facts(folder / name)
-                found.stored.append(Stored(folder, name, request))
+                if names[name] and name in known:
+                    found.stored.append(Stored(folder, name, *known[name]))
+                else:
+                    found.stored.append(Stored(folder, name, reader.facts(folder / name)))
             except BadProfile as error:
                 found.bad.append(error)
             except NotFound:
@@ -80,18 +84,14 @@ def find(folder: Path) -> Found:
     return found
 
 
-def _is_profile(name: str) -> bool:
-    return name.endswith(SUFFIX) and not name.startswith(".")
-
-
 def _names(folder: Path) -> dict[str, bool]:
     """The names of the profiles; true for plain files, for which alone the index may speak."""
     try:
         with os.scandir(folder) as entries:
             return {
-                entry.name: entry.is_file(follow_symlinks=False)
+                name: entry.is_file(follow_symlinks=False)
                 for entry in entries
-                if _is_profile(entry.name)
+                if (name := entry.name).endswith(SUFFIX) and name[0] != "."
             }
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(f"{folder}: no such folder") from None
@@ -106,16 +106,17 @@ def _index_files(folder: Path) -> list[Path]:
         return []  # none yet
 
 
-def _add_known(index: bytes, names: dict[str, bool], requests: dict[str, Request]) -> None:
-    from reqprof.store.quick import row
+def _known(folder: Path) -> dict[str, tuple[Glance, bytes]]:
+    """By the name of a file what the index says of it, in few facts and in whole lines."""
+    from reqprof.store import quick, reader
 
-    for line in index.splitlines():
-        try:
-            name, request = row(line)
-        except ValueError:
-            continue  # torn by a killed process, or not ours: the trailer tells
-        if names.get(name):
-            known = requests.get(name)
-            # A name of the user's own may have been used before: the last one counts.
-            if known is None or known.start <= request.start:
-                requests[name] = request
+    known: dict[str, tuple[Glance, bytes]] = {}
+    for path in _index_files(folder):
+        with suppress(BadProfile, NotFound):
+            for line in quick.glances(reader.contents(path, MAX_SIZE)[0]):
+                glance = line[0]
+                other = known.setdefault(glance.file, line)
+                # A name of the user's own may have been used before: the last one counts.
+                if other is not line and other[0].start <= glance.start:
+                    known[glance.file] = line
+    return known

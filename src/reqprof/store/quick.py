@@ -6,8 +6,9 @@ needs msgspec.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import MISSING, fields
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
 
 import msgspec
 from msgspec import Meta
@@ -27,25 +28,54 @@ from reqprof.store.facts import (
     load_line,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def row(line: bytes) -> tuple[str, Request]:
-    """The name of the file that a line tells of, and its facts, which are equal to a request.
 
-    They have the attributes of a :class:`Request` but are no instance of it. Raises ValueError.
+class Glance(Protocol):
+    """What the listing of all profiles needs of each: see :class:`Request`."""
+
+    file: str
+    id: str
+    start: float
+    duration: float
+
+    @property
+    def untraced(self) -> float:
+        """See :attr:`Request.untraced`."""
+
+
+def glances(lines: bytes) -> list[tuple[Glance, bytes]]:
+    """For each whole line its most important facts and the line; what is no line is left out."""
+    each = lines.splitlines()
+    try:
+        return list(zip(_GLANCES.decode_lines(lines), each, strict=True))
+    except (*_BAD, ValueError):  # one of them is no line of ours
+        return [pair for pair in map(_glance, each) if pair is not None]
+
+
+def _glance(line: bytes) -> tuple[Glance, bytes] | None:
+    try:
+        return _GLANCES.decode(line), line
+    except _BAD:
+        pass
+    with suppress(ValueError):  # some valid JSON msgspec does not take
+        facts = load_line(line)
+        known, file = from_facts(facts), facts.get("file")
+        if type(file) is str:
+            return _Glance(file, *(getattr(known, name) for name in _SEEN)), line
+    return None
+
+
+def request(line: bytes) -> Request:
+    """All facts of a line, which are equal to a request; raises ValueError.
+
+    They have the attributes of a :class:`Request`, but are no instance of it.
     """
     try:
-        found = _decode(line)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _slowly(line)
-    return found.file, cast("Request", found)
-
-
-def _slowly(line: bytes) -> tuple[str, Request]:
-    facts = load_line(line)
-    name = facts.get("file")
-    if type(name) is not str:
-        raise ValueError("it names no file")
-    return name, from_facts(facts)
+        return cast("Request", _REQUESTS.decode(line))
+    except _BAD:
+        return from_facts(load_line(line))
 
 
 def _type(check: object) -> Any:
@@ -68,27 +98,32 @@ def _type(check: object) -> Any:
     raise TypeError(f"no such check: {check!r}")
 
 
-def _fields() -> list[Any]:
-    found: list[Any] = [("file", str)]
+def _struct(name: str, names: Iterable[str], **others: Any) -> Any:
+    """A class with these facts of a request, what is computed of them, and other fields."""
+    wanted: list[Any] = list(others.items())
     for field in fields(Request):
-        kind = _type(CHECKS[field.name])
-        if field.default_factory is not MISSING:
-            found.append((field.name, kind, msgspec.field(default_factory=field.default_factory)))
-        elif field.default is not MISSING:
-            found.append((field.name, kind, field.default))
-        else:
-            found.append((field.name, kind))
-    return found
+        if field.name in names:
+            spec: list[Any] = [field.name, _type(CHECKS[field.name])]
+            if field.default_factory is not MISSING:
+                spec.append(msgspec.field(default_factory=field.default_factory))
+            elif field.default is not MISSING:
+                spec.append(field.default)
+            wanted.append(tuple(spec))
+    computed = {name: value for name, value in vars(Request).items() if isinstance(value, property)}
+    # The collector need not look at them: they refer to texts and numbers alone.
+    return msgspec.defstruct(
+        name, wanted, namespace={**computed, "__eq__": _equal}, eq=False, gc=False
+    )
 
 
 def _equal(one: Any, other: object) -> Any:
-    if not isinstance(other, (Request, _Row)):
+    if not isinstance(other, (Request, type(one))):
         return NotImplemented
     return all(getattr(one, name) == getattr(other, name) for name in CHECKS)
 
 
-_COMPUTED = {name: value for name, value in vars(Request).items() if isinstance(value, property)}
-_Row: Any = msgspec.defstruct(
-    "_Row", _fields(), namespace={**_COMPUTED, "__eq__": _equal}, eq=False, gc=False
-)
-_decode = msgspec.json.Decoder(_Row).decode
+_BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_SEEN = ("id", "start", "duration", "total", "cost")
+_Glance = _struct("Glance", _SEEN, file=str)
+_GLANCES: Any = msgspec.json.Decoder(_Glance)
+_REQUESTS: Any = msgspec.json.Decoder(_struct("Facts", CHECKS))

@@ -1,0 +1,54 @@
+"""A profile on disk, before it is read: its name, and what is known of its request."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  a struct's annotations are read at run time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reqprof.store import quick, reader
+
+if TYPE_CHECKING:
+    from reqprof.model import Request
+
+
+class Stored(msgspec.Struct, eq=False):
+    """The profile ``name`` in ``folder``.
+
+    ``known`` are its facts, None for a file of another tool. Where it has a ``line`` of the index
+    they are a :class:`quick.Glance` until :attr:`request` is asked for: of 100,000 profiles a
+    listing shows twenty.
+    """
+
+    folder: Path
+    name: str
+    known: Any
+    line: bytes = b""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / self.name
+
+    @property
+    def request(self) -> Request | None:
+        """All of its facts.
+
+        Where its line makes no sense they are read from the trailer. Raises as
+        :func:`reader.facts` where that is damaged too, or gone.
+        """
+        if self.line:
+            try:
+                self.known = quick.request(self.line)
+            except ValueError:
+                self.known = reader.facts(self.path)
+            self.line = b""
+        return self.known  # type: ignore[no-any-return]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stored):
+            return NotImplemented
+        return (self.path, self.request) == (other.path, other.request)
+
+    __hash__ = None  # type: ignore[assignment]
