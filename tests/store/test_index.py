@@ -113,7 +113,7 @@ def test_without_an_index_everything_is_found_just_as_well(tmp_path: Path) -> No
         store(tmp_path, number)
     before = index.find(tmp_path)
     shutil.rmtree(tmp_path / index.FOLDER)
-    assert index.find(tmp_path) == before
+    assert index.find(tmp_path) == index.Found(before.stored, [], before.stored)
 
 
 def test_lines_of_deleted_profiles_do_not_count(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_profile_deleted_meanwhile_is_left_out(
         raise NotFound(str(path))
 
     monkeypatch.setattr(reader, "facts", facts)
-    assert index.find(tmp_path) == index.Found([], [])
+    assert index.find(tmp_path) == index.Found([], [], [])
 
 
 # --- an index that is not what it should be
@@ -234,7 +234,8 @@ def test_a_line_that_makes_no_sense_is_skipped(line: bytes, end: bytes, tmp_path
     two = store(folder, 2)
     append(folder, line + end)
     append(folder, line + end, "another.jsonl")
-    assert index.find(folder) == index.Found([one, two], [])
+    found = index.find(folder)
+    assert (found.stored, found.bad) == ([one, two], [])
 
 
 def test_a_torn_line_does_not_take_the_next_file_along(
@@ -253,7 +254,7 @@ def test_a_profile_outside_the_folder_cannot_be_slipped_in(tmp_path: Path) -> No
     names: list[Any] = ["../001.prof", str(tmp_path / "001.prof"), "001.prof", ""]
     for name in names:
         append(folder, json.dumps({**LIE, "file": name}).encode() + b"\n")
-    assert index.find(folder) == index.Found([], [])
+    assert index.find(folder) == index.Found([], [], [])
 
 
 def test_an_index_that_cannot_be_read_is_done_without(tmp_path: Path) -> None:
@@ -278,7 +279,7 @@ def test_an_index_that_is_no_folder_is_done_without(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_profiles_has_none(tmp_path: Path) -> None:
-    assert index.find(tmp_path) == index.Found([], [])
+    assert index.find(tmp_path) == index.Found([], [], [])
 
 
 def test_a_missing_folder_is_not_found(tmp_path: Path) -> None:

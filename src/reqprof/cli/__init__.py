@@ -26,6 +26,8 @@ COMMANDS = {
     "arm": "Have running processes profile the next requests like this, and list them.",
     "pause": "Have every process that writes to a folder stop profiling.",
     "resume": "Have the processes that were paused profile again.",
+    "check": "Read every profile of a folder whole, and name those that are damaged.",
+    "reindex": "Make the index of a folder anew from its profiles.",
     "flame": "Draw one profile, or a program's run, with the options of flameprof.",
 }
 """Each subcommand with the first line of its module's docstring, so that help loads no module."""

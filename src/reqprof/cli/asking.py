@@ -36,7 +36,7 @@ def prepare(folder: Path) -> None:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, vain: str = "nothing can be asked there") -> Iterator[None]:
     """Inside, a folder that cannot be written is a NotFound that says what to do."""
     try:
         with _as_owner(folder):
@@ -45,7 +45,7 @@ def writing(folder: Path) -> Iterator[None]:
         denied = isinstance(error, PermissionError)
         hint = "; run this as the user that the service runs as" if denied else ""
         why = f"{error.strerror or error}{hint}"
-        raise NotFound(f"{folder}: nothing can be asked there: {why}") from None
+        raise NotFound(f"{folder}: {vain}: {why}") from None
 
 
 def tell_of_processes(folder: Path) -> int:

@@ -14,7 +14,7 @@ import click
 
 from reqprof.cli.talk import complain, say
 from reqprof.errors import BadProfile, NotFound, ReqprofError, UsageError
-from reqprof.store import index, reader
+from reqprof.store import index, reader, reindex
 from reqprof.store.stats import pstats_order
 from reqprof.store.stored import Stored
 
@@ -129,11 +129,27 @@ def _paths(names: Iterable[str]) -> Iterator[Path]:
 
 def listing(folder: Path) -> index.Found:
     """What is in one folder; raises NotFound where there is none."""
+    check_folder(folder)
+    found = index.find(folder)
+    reindex.add(folder, found.lacking)
+    return found
+
+
+def check_folder(folder: Path) -> None:
+    """Raises UsageError for a file, and NotFound where there is nothing."""
     if folder.is_file():
         raise UsageError(f"{folder} is a file, not a folder; show it with: reqprof show {folder}")
     if not folder.exists():
         raise _missing(str(folder))
-    return index.find(folder)
+
+
+def files(names: Sequence[str]) -> list[Path]:
+    """The files that ``names`` mean, as :func:`find`, none of which is opened."""
+    found: dict[str, Path] = {}
+    for path in _paths(names or [DEFAULT_FOLDER]):
+        for file in [path / name for name in index.names(path)] if path.is_dir() else [path]:
+            found.setdefault(os.path.abspath(file), file)  # noqa: PTH100  follows no link
+    return sorted(found.values(), key=str)
 
 
 def _missing(name: str) -> NotFound:

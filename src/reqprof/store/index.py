@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from reqprof.errors import BadProfile, NotFound
 from reqprof.store.facts import dump_line, to_facts
 from reqprof.store.format import SUFFIX
+from reqprof.store.private import make_private
 from reqprof.store.stats import collector_paused
 
 if TYPE_CHECKING:
@@ -35,10 +36,14 @@ MAX_SIZE: Final = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The profiles of a folder in the order of their names, and those that cannot be used."""
+    """The profiles of a folder in the order of their names, and those that cannot be used.
+
+    ``lacking`` are those of the first that have no line in the index.
+    """
 
     stored: list[Stored]
     bad: list[BadProfile]
+    lacking: list[Stored]
 
 
 def line(name: str, size: int, request: Request) -> bytes:
@@ -57,6 +62,14 @@ def process_name() -> str:
     return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder beside the profiles; raises OSError where that is impossible."""
+    beside = folder / FOLDER
+    make_private(beside)
+    if beside.is_symlink():  # in a folder that is not ours alone, such as /tmp
+        raise NotADirectoryError(f"{beside} is a symbolic link; reqprof follows none")
+
+
 def find(folder: Path) -> Found:
     """Every ``*.prof`` of a folder, not of those in it, with its facts; hidden ones are left out.
 
@@ -67,16 +80,19 @@ def find(folder: Path) -> Found:
     from reqprof.store import reader
     from reqprof.store.stored import Stored
 
-    names = _names(folder)
-    found = Found([], [])
+    plain = names(folder)
+    found = Found([], [], [])
     with collector_paused():
-        known = _known(folder / FOLDER)
-        for name in sorted(names):
+        known = _known(folder)
+        for name in sorted(plain):
             try:
-                if names[name] and name in known:
+                if plain[name] and name in known:
                     found.stored.append(Stored(folder, name, *known[name]))
-                else:
-                    found.stored.append(Stored(folder, name, reader.facts(folder / name)))
+                    continue
+                stored = Stored(folder, name, reader.facts(folder / name))
+                found.stored.append(stored)
+                if plain[name]:
+                    found.lacking.append(stored)
             except BadProfile as error:
                 found.bad.append(error)
             except NotFound:
@@ -84,8 +100,11 @@ def find(folder: Path) -> Found:
     return found
 
 
-def _names(folder: Path) -> dict[str, bool]:
-    """The names of the profiles; true for plain files, for which alone the index may speak."""
+def names(folder: Path) -> dict[str, bool]:
+    """The names of the profiles; true for plain files, for which alone the index may speak.
+
+    Raises :class:`NotFound` where the folder is not there or cannot be listed.
+    """
     try:
         with os.scandir(folder) as entries:
             return {
@@ -99,9 +118,10 @@ def _names(folder: Path) -> dict[str, bool]:
         raise NotFound(f"{folder}: cannot be listed: {error.strerror or error}") from None
 
 
-def _index_files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
+    """Those that hold the lines of a folder's profiles."""
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".jsonl")
+        return sorted(path for path in (folder / FOLDER).iterdir() if path.suffix == ".jsonl")
     except OSError:
         return []  # none yet
 
@@ -111,7 +131,7 @@ def _known(folder: Path) -> dict[str, tuple[Glance, bytes]]:
     from reqprof.store import quick, reader
 
     known: dict[str, tuple[Glance, bytes]] = {}
-    for path in _index_files(folder):
+    for path in files(folder):
         with suppress(BadProfile, NotFound):
             for line in quick.glances(reader.contents(path, MAX_SIZE)[0]):
                 glance = line[0]

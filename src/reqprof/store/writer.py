@@ -59,10 +59,7 @@ class Writer:
     def prepare(self) -> None:
         """Make the folders; raises OSError where that is impossible."""
         make_private(self.folder)
-        indexes = self.folder / index.FOLDER
-        make_private(indexes)
-        if indexes.is_symlink():  # in a folder that is not ours alone, such as /tmp
-            raise NotADirectoryError(f"{indexes} is a symbolic link; reqprof follows none")
+        index.prepare(self.folder)
 
     def write(
         self,
