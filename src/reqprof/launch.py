@@ -73,6 +73,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "max_files": _optional(int),
     "max_bytes": _size,
     "min_free": _optional(float),
+    "max_age": _optional(parse_duration),
     "store_path": _boolean,
     "slower_than": _optional(parse_duration),
     "keep_errors": _boolean,

@@ -320,6 +320,8 @@ class TestOptions:
             ("max_bytes", "none", None),
             ("min_free", "0", 0.0),
             ("min_free", "NONE", None),
+            ("max_age", "7d", 604800.0),
+            ("max_age", "none", None),
             ("announce", "1", True),
             ("on_profile", "None", None),
             ("on_profile", "reqprof.store.naming:name", naming.name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import multiprocessing
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.model import Request
-from reqprof.store import index, naming, reader, retention
+from reqprof.store import census, index, naming, reader, retention
 from reqprof.store.retention import Caps, Retention
+from reqprof.store.turn import Turn
 from reqprof.store.writer import NoRoom, Writer
 
 if TYPE_CHECKING:
@@ -41,13 +43,15 @@ def caps(**some: Any) -> Caps:
     return Caps(**{"max_files": None, "max_bytes": None, "min_free": None, **some})
 
 
-def put(folder: Path, *numbers: int, size: int = 1) -> int:
+def put(
+    folder: Path, *numbers: int, size: int = 1, template: str | None = None, **facts: Any
+) -> int:
     """Profiles that earlier processes left, the first one oldest; returns the bytes of one."""
-    made = Writer(folder, caps())
+    made = Writer(folder, caps(), template)
     stats: Stats = {("app.py", n, "f"): (1, 1, 0.0, 0.0, {}) for n in range(size)}
     for number in numbers:
-        made.write(stats, request(number), None)
-        path = find(folder, number)
+        made.write(stats, request(number, **facts), None)
+        path = folder / made.last_name
         os.utime(path, (OLD + number, OLD + number))
     return path.stat().st_size
 
@@ -162,6 +166,89 @@ class TestBytes:
         put(tmp_path, 0, 1, 2)
         made = Writer(tmp_path, caps(max_files=3, max_bytes=1 << 30))
         assert made.write(STATS, request(3), None) == 1
+
+
+class TestAge:
+    def test_what_is_too_old_goes_whatever_the_caps_and_whatever_it_is(
+        self, tmp_path: Path
+    ) -> None:
+        put(tmp_path, 0, 1, 2, status=500)
+        for number, age in enumerate((7200, 3700, 3500)):
+            os.utime(find(tmp_path, number), (time.time() - age,) * 2)
+        made = Writer(tmp_path, caps(max_age="1h"))
+        assert made.write(STATS, request(3), None) == 2
+        assert left(tmp_path) == [2, 3]
+
+    def test_also_where_nothing_is_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(tmp_path, 0, 1)
+        now = [time.time()]
+        monkeypatch.setattr(time, "time", lambda: now[0])
+        for number in (0, 1):
+            os.utime(find(tmp_path, number), (now[0] + 1000 * number,) * 2)
+        made = Writer(tmp_path, caps(max_age=3600))
+        for passed, rest in ((0, [0, 1]), (3500, [0, 1]), (3800, [1]), (4700, [])):
+            monkeypatch.setattr(time, "time", lambda passed=passed: now[0] + passed)
+            made.tend()
+            assert left(tmp_path) == rest
+
+    def test_the_folder_is_not_looked_through_each_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(tmp_path, 0)
+        os.utime(find(tmp_path, 0))
+        made = Writer(tmp_path, caps(max_age="1d"))
+        made.tend()
+        monkeypatch.setattr(os, "scandir", lambda path: pytest.fail("looked"))
+        made.tend()
+
+    def test_without_it_nothing_is_looked_at(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "scandir", lambda path: pytest.fail("looked"))
+        Writer(tmp_path, caps(max_files=1)).tend()
+
+    def test_a_folder_that_is_not_there_yet(self, tmp_path: Path) -> None:
+        Writer(tmp_path / "none", caps(max_age=1)).tend()
+
+
+class TestOrder:
+    """Errors and the slowest of each route go last."""
+
+    @pytest.mark.parametrize("facts", [{"status": 500}, {"status": 503}, {"exception": "E"}])
+    @pytest.mark.parametrize("template", [None, "{path}-{ts}"])
+    def test_what_failed_outlives_what_did_not(
+        self, tmp_path: Path, facts: dict[str, Any], template: str | None
+    ) -> None:
+        put(tmp_path, 0, template=template, **facts)
+        put(tmp_path, *range(1, 9), template=template, status=200)
+        made = Writer(tmp_path, caps(max_files=4))
+        made.write(STATS, request(9), None)
+        assert left(tmp_path) == [0, 7, 8, 9]
+
+    def test_the_slowest_of_each_route_outlives_the_others(self, tmp_path: Path) -> None:
+        put(tmp_path, 0, route="/a", duration=3.0)
+        put(tmp_path, 1, 2, route="/a", duration=1.0)
+        put(tmp_path, 3, route="/b", duration=0.2)
+        put(tmp_path, 4, 5, route="/b", duration=0.1)
+        put(tmp_path, 6, 7, route="/a", duration=2.0)
+        Writer(tmp_path, caps(max_files=5)).write(STATS, request(8, route="/a"), None)
+        assert left(tmp_path) == [0, 3, 6, 7, 8]
+
+    def test_the_oldest_goes_first_among_those_that_failed(self, tmp_path: Path) -> None:
+        put(tmp_path, *range(9), status=500)
+        Writer(tmp_path, caps(max_files=4)).write(STATS, request(9, status=500), None)
+        assert left(tmp_path) == [6, 7, 8, 9]
+
+    def test_what_failed_leaves_room_for_what_did_not(self, tmp_path: Path) -> None:
+        """An app that fails all the time must not hide what else is slow."""
+        put(tmp_path, *range(10), status=500)
+        made = Writer(tmp_path, caps(max_files=10))
+        for number in range(10, 14):
+            made.write(STATS, request(number, status=200), None)
+        assert set(range(10, 14)) <= set(left(tmp_path))
+        assert len(left(tmp_path)) == 10
 
 
 class TestDisk:
@@ -402,14 +489,14 @@ class TestStaleTemporaries:
         return path
 
     def test_what_a_killed_process_left_goes_after_an_hour(self, tmp_path: Path) -> None:
-        name = f"{retention.TEMPORARY}{7:012x}-{os.getpid()}-{threading.get_ident()}"
+        name = f"{census.TEMPORARY}{7:012x}-{os.getpid()}-{threading.get_ident()}"
         old = self.put(tmp_path, name, 4000)
         young = self.put(tmp_path, name + "1", 60)
         foreign = [
             self.put(tmp_path, name, 10**6)
             for name in (".reqprof-notes", ".reqprof-", ".other", f".reqprof-{1:012x}-1")
         ]
-        folder = tmp_path / f"{retention.TEMPORARY}{2:012x}-1-1"
+        folder = tmp_path / f"{census.TEMPORARY}{2:012x}-1-1"
         folder.mkdir()
         os.utime(folder, (1, 1))
         assert Writer(tmp_path, caps()).write(STATS, request(1), None) == 0
@@ -476,7 +563,58 @@ class TestTwoWriters:
         Writer(tmp_path, caps(max_files=5)).write(STATS, request(9999), None)
         assert left(tmp_path)[-1] == 9999
         assert len(left(tmp_path)) == 5
-        assert not list(tmp_path.glob(f"{retention.TEMPORARY}*"))
+        assert not list(tmp_path.glob(f"{census.TEMPORARY}*"))
+
+    def test_eight_processes_exceed_no_cap_by_a_tenth(self, tmp_path: Path) -> None:
+        most = 400
+        fresh = multiprocessing.get_context("spawn")
+        every = [
+            fresh.Process(target=write_many, args=(tmp_path, n * 10_000, most, 300))
+            for n in range(8)
+        ]
+        for process in every:
+            process.start()
+        seen = 0
+        while any(process.is_alive() for process in every):
+            with contextlib.suppress(OSError):
+                seen = max(seen, len(list(tmp_path.glob("*.prof"))))
+            time.sleep(0.005)
+        for process in every:
+            process.join(60)
+        assert [process.exitcode for process in every] == [0] * 8
+        assert most * 0.9 < seen <= most * 1.1
+
+    def test_one_of_them_prunes_at_a_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(retention, "_PATIENCE", 0.05)
+        put(tmp_path, *range(5))
+        made = Writer(tmp_path, caps(max_files=3))
+        with Turn(tmp_path).taken() as mine:
+            assert mine
+            assert made.write(STATS, request(5), None) == 0
+        assert made.write(STATS, request(6), None) == 4
+        assert left(tmp_path) == [4, 5, 6]
+
+    def test_one_that_was_killed_keeps_nobody_waiting(self, tmp_path: Path) -> None:
+        put(tmp_path, *range(5))
+        fresh = multiprocessing.get_context("spawn")
+        held = fresh.Event()
+        process = fresh.Process(target=hold, args=(tmp_path, held))
+        process.start()
+        assert held.wait(30)
+        with Turn(tmp_path).taken() as mine:
+            assert not mine
+        process.kill()
+        process.join(30)
+        with Turn(tmp_path).taken() as mine:
+            assert mine
+
+
+def hold(folder: Path, held: Any) -> None:
+    with Turn(folder).taken():
+        held.set()
+        time.sleep(60)
 
 
 class TestCaps:

@@ -51,6 +51,7 @@ class Options(TypedDict, total=False):
     max_files: int | None
     max_bytes: int | None
     min_free: float | None
+    max_age: float | str | None
     store_path: bool
     slower_than: float | str | None
     keep_errors: bool
@@ -103,6 +104,8 @@ class Settings:
     max_files: int | None = MAX_FILES
     max_bytes: int | None = MAX_BYTES
     min_free: float | None = MIN_FREE
+    # Seconds, or a text such as "7d", after which a profile is deleted whatever the caps say.
+    max_age: float | str | None = None
     # False keeps paths, which may hold names or tokens, out of files: only the template stays.
     store_path: bool = True
     # After the request: its profile is kept if one of these says yes, or if none is given. Seconds,
@@ -175,7 +178,7 @@ class Settings:
 
     def caps(self) -> Caps:
         """The folder's caps. Raises ValueError where one is no cap."""
-        return Caps(max_files=self.max_files, max_bytes=self.max_bytes, min_free=self.min_free)
+        return Caps(self.max_files, self.max_bytes, self.min_free, self.max_age)
 
     def keeping(self, fault: Callable[[BaseException], None] = lambda error: None) -> Keeping:
         """The rules after the request; ``fault`` is told what ``keep`` raises.

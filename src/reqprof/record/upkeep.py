@@ -91,6 +91,7 @@ class Upkeep:
             self._times.turn()
         is_new = self._recorder.control.look()
         self._recorder.hold(time.thread_time() - began)
+        self._writer.tend()
         if is_new or time.monotonic() - self._said >= SAY_SECONDS:
             self.say()
 

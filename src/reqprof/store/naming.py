@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reqprof.store.format import SUFFIX
 
@@ -24,7 +24,8 @@ PLACEHOLDERS = ("method", "path", "elapsed", "time", "url", "ts", "duration")
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _DEFAULT = re.compile(
-    r"\d{8}T\d{6}\.\d{6}Z_\d{10,}us_[A-Z0-9.-]+_[a-z0-9]+_[A-Za-z0-9.-]*_[0-9a-f]{12}\.prof",
+    r"\d{8}T\d{6}\.\d{6}Z_(\d{10,20})us_([A-Z0-9.-]+)_([a-z0-9]+)_([A-Za-z0-9.-]*)_[0-9a-f]{12}"
+    r"\.prof",
     re.ASCII,
 )
 
@@ -43,6 +44,24 @@ def name(request: Request) -> str:
 def is_default(file_name: str) -> bool:
     """Whether :func:`name` made this name, so that the file can be taken for ours unopened."""
     return _DEFAULT.fullmatch(file_name) is not None
+
+
+class Outcome(NamedTuple):
+    """What the default name of a file tells of how its request went."""
+
+    route: tuple[str, str]  # or what stands for it in a name, after the method
+    microseconds: int
+    failed: bool  # by its status, or by an exception that left it none
+
+
+def outcome(file_name: str) -> Outcome | None:
+    """None for a name that :func:`name` did not make."""
+    found = _DEFAULT.fullmatch(file_name)
+    if found is None:
+        return None
+    microseconds, method, status, slug = found.groups()
+    failed = status == "exc" or (len(status) == 3 and status[0] == "5")
+    return Outcome((method, slug), int(microseconds), failed)
 
 
 def check_template(template: str | NameMaker | None) -> None:

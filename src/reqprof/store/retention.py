@@ -1,49 +1,45 @@
-"""Caps on what a folder may hold: files, bytes, and the room left on its disk."""
+"""Caps on what a folder may hold: files, bytes, their age, and the room left on its disk."""
 
 from __future__ import annotations
 
 import math
-import os
-import re
 import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reqprof.store import naming
-from reqprof.store.format import MAGIC, SUFFIX
-from reqprof.store.index import FOLDER
+from reqprof.durations import as_seconds
+from reqprof.store.census import Census, remove
+from reqprof.store.turn import Turn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TEMPORARY = ".reqprof-"
-"""How the name of a file begins that is still being written."""
+    from reqprof.store.census import Held
 
 MAX_FILES = 10_000
 MAX_BYTES = 1 << 30
 MIN_FREE = 0.05
 
-_TEMPORARY = re.compile(re.escape(TEMPORARY) + r"[0-9a-f]{12}-[0-9]+-[0-9]+")
-_INDEX_FILE = re.compile(
-    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{8}\.(jsonl|times|(open\.times|status)(-[0-9a-f]{8})?)"
-)
-_STALE_SECONDS = 3600.0
 _SLACK = 20  # pruning stops a twentieth below the cap, so that not every write prunes
 _TIMES = 10  # tallies take no more than a tenth of the cap
-_RESCAN = 100  # what other processes wrote is counted every hundredth of a cap
+_RESCAN = 200  # what other processes wrote is counted every two-hundredth of a cap
+_UNSEEN = 100  # and a process writes no more than a hundredth before that, while another prunes
+_PATIENCE = 1.0  # seconds that it waits for the other
+_AGED = 20  # that a profile is too old is seen within a twentieth of that age, or a minute
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
     """At most ``max_files`` profiles and ``max_bytes``; ``min_free`` is a share of the disk, 0-1.
 
-    ``None`` lifts a cap.
+    ``max_age`` is seconds, or a text such as "7d". ``None`` lifts a cap.
     """
 
     max_files: int | None = MAX_FILES
     max_bytes: int | None = MAX_BYTES
     min_free: float | None = MIN_FREE
+    max_age: float | str | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_files", "max_bytes"):
@@ -53,27 +49,32 @@ class Caps:
         free = self.min_free
         if free is not None and not (isinstance(free, (int, float)) and 0 <= free < 1):
             raise ValueError(f"min_free is a share of the disk from 0 to below 1; got {free!r}")
+        if self.max_age is not None:
+            as_seconds("max_age", self.max_age)
 
-
-@dataclass(slots=True)
-class _File:
-    path: str
-    size: int
-    written: float
+    @property
+    def age(self) -> float:
+        """Seconds that a profile may stay."""
+        return math.inf if self.max_age is None else as_seconds("max_age", self.max_age)
 
 
 class Retention:
-    """Keeps one folder under its caps, oldest profile first. For the writer thread alone."""
+    """Keeps one folder under its caps. For the writer thread alone.
+
+    The oldest profile goes first; what failed and the slowest of each route go last, but for what
+    is more than half of the folder. Of several processes one prunes at a time.
+    """
 
     def __init__(self, folder: Path, caps: Caps) -> None:
         self.folder = folder
         self.caps = caps
+        self._census = Census(folder)
+        self._turn = Turn(folder)
         self._files = self._bytes = 0
         # Since the last scan; before the first one anything may be there.
         self._new_files = self._new_bytes = math.inf
+        self._next_aged = 0.0  # when a profile may be too old
         self._pruned = 0
-        # Whether a file whose name does not tell is ours, by name and time of writing.
-        self._verdicts: dict[tuple[str, int], bool] = {}
 
     def wrote(self, size: int) -> int:
         """Take note of a new profile, which takes ``size`` bytes with its line in the index.
@@ -81,11 +82,8 @@ class Retention:
         Returns how many files had to go since the last call.
         """
         self._files += 1
-        self._bytes += size
         self._new_files += 1
-        self._new_bytes += size
-        if self._over(self._files, self._bytes) or self._scan_is_due():
-            self._prune()
+        self.grew(size)
         pruned, self._pruned = self._pruned, 0
         return pruned
 
@@ -93,7 +91,8 @@ class Retention:
         """Take note of ``size`` bytes that were written beside the profiles."""
         self._bytes += size
         self._new_bytes += size
-        if self._over(self._files, self._bytes) or self._scan_is_due():
+        due = self._scan_is_due(_RESCAN) or self._age_is_due()
+        if due or self._over(self._files, self._bytes):
             self._prune()
 
     def has_room(self) -> bool:
@@ -103,6 +102,11 @@ class Retention:
         self._prune()
         return not self._disk_short()
 
+    def tend(self) -> None:
+        """See to it, from time to time, that nothing is too old where nothing is written."""
+        if self._age_is_due():
+            self._prune()
+
     def _over(self, files: int, size: int, *, low: bool = False) -> bool:
         """Whether that is more than the caps allow or, with ``low``, than pruning leaves."""
         return any(
@@ -110,9 +114,12 @@ class Retention:
             for number, cap in ((files, self.caps.max_files), (size, self.caps.max_bytes))
         )
 
-    def _scan_is_due(self) -> bool:
+    def _scan_is_due(self, share: int) -> bool:
         most_files, most_bytes = self.caps.max_files or MAX_FILES, self.caps.max_bytes or MAX_BYTES
-        return self._new_files > most_files // _RESCAN or self._new_bytes > most_bytes // _RESCAN
+        return self._new_files > most_files // share or self._new_bytes > most_bytes // share
+
+    def _age_is_due(self) -> bool:
+        return self.caps.max_age is not None and time.time() >= self._next_aged
 
     def _disk_short(self) -> bool:
         free = self.caps.min_free
@@ -122,118 +129,104 @@ class Retention:
         return disk.free < disk.total * free
 
     def _prune(self) -> None:
-        files, index = self._scan()
-        index -= self._trim_times()
-        if self._over(len(files), index + _size(files)) or self._disk_short():
-            # A name may lie: only what carries our trailer is counted, and ours to delete.
-            files = [file for file in files if _has_trailer(file.path)]
-            files.sort(key=lambda file: (file.written, file.path))
-            index -= self._remove_oldest(files, index)
-        self._files, self._bytes = len(files), index + _size(files)
-        self._new_files = self._new_bytes = 0
+        # Where another process is at it the next write asks again, but for what was written
+        # meanwhile there is a limit.
+        with self._turn.taken(_PATIENCE if self._scan_is_due(_UNSEEN) else 0.0) as mine:
+            if mine:
+                self._prune_alone()
 
-    def _remove_oldest(self, files: list[_File], index: int) -> int:
-        """Take what is too much from disk and ``files``; returns what that saves of the index."""
-        count, total, done = len(files), index + _size(files), 0
+    def _prune_alone(self) -> None:
+        files = self._census.profiles()
+        beside = self._census.size_beside() - self._trim_times()
+        now = time.time()
+        if self._too_old(files, now) or self._full(files, beside):
+            # A name may lie: only what carries our trailer is counted, and ours to delete.
+            files = [file for file in files if self._census.outcome(file) is not None]
+            for file in self._too_old(files, now):
+                self._remove(file)
+            files = [file for file in files if now - file.written <= self.caps.age]
+            beside -= self._remove_first(in_order(files, self._census), files, beside)
+        self._files, self._bytes = len(files), beside + _size(files)
+        self._new_files = self._new_bytes = 0
+        oldest = min((file.written for file in files), default=now)
+        self._next_aged = max(oldest + self.caps.age, now + max(60.0, self.caps.age / _AGED))
+
+    def _too_old(self, files: list[Held], now: float) -> list[Held]:
+        return [file for file in files if now - file.written > self.caps.age]
+
+    def _full(self, files: list[Held], beside: int) -> bool:
+        return self._over(len(files), beside + _size(files)) or self._disk_short()
+
+    def _remove_first(self, order: list[Held], files: list[Held], beside: int) -> int:
+        """Take what is too much, the first in ``order``, from disk and ``files``.
+
+        Returns the bytes that this saves beside them.
+        """
+        count, total = len(files), beside + _size(files)
         over, short = self._over(count, total), self._disk_short()
-        for file in files:
+        gone = set()
+        for file in order:
             # One look at the disk per file: it fills and empties for others' reasons too.
-            if not self._over(count - done, total, low=over) and not (short and self._disk_short()):
+            if not self._over(count, total, low=over) and not (short and self._disk_short()):
                 break
             # What cannot be removed has gone already, or is another user's to prune.
-            self._pruned += _unlink(file.path)
+            self._remove(file)
             total -= file.size
-            done += 1
-        del files[:done]
-        return self._trim_index(files) if done else 0
+            count -= 1
+            gone.add(file)
+        files[:] = [file for file in files if file not in gone]
+        return self._trim_index(order[len(gone) :]) if gone else 0
 
-    def _scan(self) -> tuple[list[_File], int]:
-        """The folder's profiles of ours, and the bytes of what serves them."""
-        files: list[_File] = []
-        verdicts: dict[tuple[str, int], bool] = {}
-        now = time.time()
-        with os.scandir(self.folder) as entries:
-            for entry in entries:
-                try:
-                    if not entry.is_file(follow_symlinks=False):
-                        continue
-                    status = entry.stat(follow_symlinks=False)
-                except OSError:
-                    continue  # another process pruned it just now
-                if entry.name.endswith(SUFFIX) and self._ours(entry, status.st_mtime_ns, verdicts):
-                    files.append(_File(entry.path, status.st_size, status.st_mtime))
-                elif now - status.st_mtime > _STALE_SECONDS and _TEMPORARY.fullmatch(entry.name):
-                    _unlink(entry.path)
-        self._verdicts = verdicts
-        return files, sum(size for _, size, _ in self._index_files())
+    def _remove(self, file: Held) -> None:
+        self._pruned += remove(file)
 
-    def _ours(
-        self, entry: os.DirEntry[str], written: int, verdicts: dict[tuple[str, int], bool]
-    ) -> bool:
-        if naming.is_default(entry.name):
-            return True
-        key = entry.name, written
-        known = self._verdicts.get(key)
-        verdicts[key] = _has_trailer(entry.path) if known is None else known
-        return verdicts[key]
+    def _trim_index(self, order: list[Held]) -> int:
+        """Remove index files last written before the profile that goes next; returns their bytes.
 
-    def _index_files(self) -> list[tuple[str, int, float]]:
-        """Path, size and time of writing."""
-        folder = self.folder / FOLDER
-        found: list[tuple[str, int, float]] = []
-        if folder.is_symlink():
-            return found  # whatever it leads to is not ours
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if _INDEX_FILE.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                        status = entry.stat(follow_symlinks=False)
-                        found.append((entry.path, status.st_size, status.st_mtime))
-        except OSError:
-            pass  # no index yet, or one trimmed meanwhile
-        return found
-
-    def _trim_index(self, kept: list[_File]) -> int:
-        """Remove index files last written before the oldest profile left; returns their bytes."""
+        Older ones, which stay for what they are, are found without it.
+        """
         # A line is written after its profile: such a file has none of those that are left.
-        oldest = kept[0].written if kept else math.inf
+        oldest = order[0].written if order else math.inf
         return sum(
-            size
-            for path, size, written in self._index_files()
-            if written < oldest and _unlink(path)
+            file.size for file in self._census.beside() if file.written < oldest and remove(file)
         )
 
     def _trim_times(self) -> int:
         """Remove the oldest tallies where they take a tenth of the cap; returns their bytes."""
         # Where few requests are profiled, or none, no profile's end would be theirs.
         most = (self.caps.max_bytes or MAX_BYTES) // _TIMES
-        times = [file for file in self._index_files() if ".times" in file[0]]
-        times.sort(key=lambda file: file[2], reverse=True)
+        times = [file for file in self._census.beside() if ".times" in file.name]
+        times.sort(key=lambda file: file.written, reverse=True)
         gone = total = 0
-        for path, size, _ in times:
-            total += size
-            if total > most and _unlink(path):
-                gone += size
+        for file in times:
+            total += file.size
+            if total > most and remove(file):
+                gone += file.size
         return gone
 
 
-def _size(files: list[_File]) -> int:
+def in_order(files: list[Held], census: Census) -> list[Held]:
+    """Those that go first first: the oldest, then what failed and the slowest of each route.
+
+    At most half of them, the newest of these, count as such.
+    """
+    slowest: dict[tuple[str, str], tuple[int, float, Held]] = {}
+    special = []
+    for file in files:
+        outcome = census.outcome(file)
+        if outcome is None:
+            continue
+        if outcome.failed:
+            special.append(file)
+        known = slowest.get(outcome.route)
+        mine = outcome.microseconds, file.written, file
+        if known is None or mine[:2] >= known[:2]:
+            slowest[outcome.route] = mine
+    special += [file for _, _, file in slowest.values()]
+    special.sort(key=lambda file: file.written, reverse=True)
+    spared = set(special[: len(files) // 2])
+    return sorted(files, key=lambda file: (file in spared, file.written, file.path))
+
+
+def _size(files: list[Held]) -> int:
     return sum(file.size for file in files)
-
-
-def _has_trailer(path: str) -> bool:
-    """Whether the file ends as reqprof's files do."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123  Python 3.12 keeps the parts of paths
-            file.seek(-len(MAGIC), os.SEEK_END)
-            return file.read() == MAGIC
-    except OSError:
-        return False
-
-
-def _unlink(path: str) -> bool:
-    try:
-        os.unlink(path)  # noqa: PTH108  a plain call is half the price of a Path
-    except OSError:
-        return False
-    return True

@@ -13,8 +13,9 @@ from reqprof.model import Timeline
 from reqprof.store import calltree, index, naming
 from reqprof.store import format as prof
 from reqprof.store import timeline as section
+from reqprof.store.census import TEMPORARY
 from reqprof.store.private import make_private, open_private
-from reqprof.store.retention import TEMPORARY, Caps, Retention
+from reqprof.store.retention import Caps, Retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,6 +109,11 @@ class Writer:
     def grew(self, size: int) -> None:
         """Take note of ``size`` bytes that were written beside the profiles."""
         self._retention.grew(size)
+
+    def tend(self) -> None:
+        """What is to be done now and then where nothing is written."""
+        with contextlib.suppress(OSError):  # no folder yet, or no more
+            self._retention.tend()
 
     def _sections(self, timeline: Timeline | None, tree: bytes | None) -> dict[str, bytes]:
         sections = {} if tree is None else {calltree.SECTION: tree}
