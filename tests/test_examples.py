@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+REQUESTS = 480
+
+
 class Example(NamedTuple):
     name: str
     server: str
@@ -65,7 +68,8 @@ def example(
         script = ROOT / "examples" / found.name / "traffic.py"
         url = f"http://{address[0]}:{address[1]}"
         # One client: what is measured is the example, not how its requests wait for each other.
-        options = ["--requests", "120", "--clients", "1"]
+        # Many requests: one that the machine stops for a while must not outweigh a planted spot.
+        options = ["--requests", str(REQUESTS), "--clients", "1"]
         subprocess.run([sys.executable, script, url, *options], check=True, timeout=300)
     return found, folder
 
@@ -73,7 +77,7 @@ def example(
 def test_one_profile_for_each_request(example: tuple[Example, Path]) -> None:
     _, folder = example
     rows = json.loads(reqprof("slowest", folder, "-n", "0", "--json"))
-    assert len([row for row in rows if row.get("path") != "/ready"]) == 120
+    assert len([row for row in rows if row.get("path") != "/ready"]) == REQUESTS
 
 
 def test_the_planted_routes_are_the_slowest(example: tuple[Example, Path]) -> None:
@@ -138,4 +142,4 @@ def test_the_planted_spots_are_the_widest_frames(
     own = [frame for frame in frames if f"{found.name}/" in frame.title]
     others = [frame for frame in own if not any(frame.over(spot) for spot in planted)]
     assert others
-    assert all(frame.width < narrowest for frame in others)
+    assert not [frame for frame in others if frame.width >= narrowest]
