@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Never
 from reqprof.durations import parse_duration
 from reqprof.interface import interface
 from reqprof.record.options import Options, Settings, folder
+from reqprof.sizes import parse_size
 from reqprof.store.naming import check_template
 
 if TYPE_CHECKING:
@@ -31,19 +32,12 @@ logger = logging.getLogger("reqprof")
 _PREFIX = "REQPROF_"
 _OTHER = {"APP", "ENABLED", "DEBUG", "REQUIRE_EXACT"}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def _boolean(text: str) -> bool:
     if text.lower() not in _TRUE | _FALSE:
         raise ValueError("it is 1 or 0")
     return text.lower() in _TRUE
-
-
-def _size(text: str) -> int | None:
-    number = text.lower().removesuffix("b").removesuffix("i")
-    unit = number[-1:] if number[-1:] in _UNITS else ""
-    return None if text.lower() == "none" else int(float(number.removesuffix(unit)) * _UNITS[unit])
 
 
 def _list(text: str) -> list[str]:
@@ -71,7 +65,7 @@ _READ: dict[str, Callable[[str], Any]] = {
     "follow": _boolean,
     "max_duration": _optional(float),
     "max_files": _optional(int),
-    "max_bytes": _size,
+    "max_bytes": _optional(parse_size),
     "min_free": _optional(float),
     "max_age": _optional(parse_duration),
     "store_path": _boolean,

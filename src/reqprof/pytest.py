@@ -16,7 +16,7 @@ import pytest
 from reqprof.record.counters import told
 from reqprof.record.engines import Unavailable
 from reqprof.record.job import Job, engine
-from reqprof.store.retention import Caps
+from reqprof.store.caps import Caps
 from reqprof.store.writer import Writer
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from reqprof.model import Request
 from reqprof.store import index
+from reqprof.store.caps import Caps
 from reqprof.store.format import encode
-from reqprof.store.retention import Caps
 from reqprof.store.traffic import Series, Tally, Window
 from reqprof.store.traffic_files import TrafficFiles
 from reqprof.store.writer import Writer

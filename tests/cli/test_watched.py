@@ -10,7 +10,7 @@ import pytest
 from reqprof.model import Timeline
 from reqprof.record.watch.samples import Samples
 from reqprof.store import reader
-from reqprof.store.retention import Caps
+from reqprof.store.caps import Caps
 from reqprof.store.writer import Writer
 from reqprof.tree.node import REST
 from reqprof.tree.plateaus import plateaus

@@ -312,7 +312,7 @@ class TestOptions:
             ("max_files", "none", None),
             ("max_bytes", "1", 1),
             ("max_bytes", "1k", 1024),
-            ("max_bytes", "2KB", 2048),
+            ("max_bytes", "2KB", 2000),
             ("max_bytes", "1.5MiB", 3 << 19),
             ("max_bytes", "1G", 1 << 30),
             ("max_bytes", "1e6", 1_000_000),

@@ -14,7 +14,7 @@ import pytest
 import reqprof
 from reqprof import asgi, launch, wsgi
 from reqprof.record.options import Options, Settings, folder
-from reqprof.store.retention import Caps
+from reqprof.store.caps import Caps
 
 pytestmark = pytest.mark.recording
 

@@ -12,7 +12,8 @@ import pytest
 
 from reqprof.errors import BadProfile, NotFound
 from reqprof.store import index, reindex
-from reqprof.store.retention import Caps, Retention
+from reqprof.store.caps import Caps
+from reqprof.store.retention import Retention
 from tests.store.test_index import append, store, unreadable
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import pytest
 
 from reqprof.model import Request
 from reqprof.store import census, index, naming, reader, retention
-from reqprof.store.retention import Caps, Retention
+from reqprof.store.caps import Caps
+from reqprof.store.retention import Retention
 from reqprof.store.turn import Turn
 from reqprof.store.writer import NoRoom, Writer
 

@@ -19,8 +19,8 @@ import pytest
 
 from reqprof.model import Job, Request, Timeline, Wait
 from reqprof.store import index, reader, writer
+from reqprof.store.caps import Caps
 from reqprof.store.private import open_private
-from reqprof.store.retention import Caps
 from reqprof.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -190,6 +190,29 @@ def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
     Writer(folder, NO_CAPS).write(STATS, request(), None)
     assert mode(folder) == 0o750
     assert mode(files(folder)[0]) == 0o600
+
+
+@pytest.mark.parametrize("wide", [0o755, 0o750, 0o777, 0o701])
+def test_a_folder_that_is_open_to_others_is_warned_about_once(
+    tmp_path: Path, wide: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(wide)
+    made = Writer(tmp_path, NO_CAPS)
+    for number in range(3):
+        made.write(STATS, request(id=f"{number:012x}"), None)
+    (record,) = caplog.records
+    assert (record.levelname, record.name) == ("WARNING", "reqprof")
+    assert record.getMessage().startswith(f"{tmp_path} was there before and is open to other users")
+    assert record.getMessage().endswith(f"chmod 700 {tmp_path}")
+
+
+def test_nothing_is_said_of_a_private_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(0o700)
+    Writer(tmp_path, NO_CAPS).write(STATS, request(), None)
+    Writer(tmp_path / "made" / "here", NO_CAPS).write(STATS, request(), None)
+    assert not caplog.records
 
 
 def test_folders_above_are_made_too(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from reqprof.cli.listing import Column, Row, lines
 from reqprof.cli.params import format_duration
 from reqprof.cli.talk import Screen, emit, emit_json, plural, printable, say
 from reqprof.errors import NotFound, UsageError
+from reqprof.sizes import format_size
 from reqprof.store import status
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _row(one: Status, moment: float) -> Row:
         f"{_sum(counts, 'skipped_'):,}",
         f"{failed:,}",
         f"{one.in_flight:,}",
-        _bytes(one.stored_bytes),
+        format_size(one.stored_bytes),
         "paused" if one.paused else "a callable" if one.rate is None else f"{one.rate:.3g}",
         "" if one.cost is None else f"{one.cost:.1%}",
     ]
@@ -155,14 +156,6 @@ def _name(one: Status) -> str:
 
 def _sum(counters: dict[str, int], prefix: str) -> int:
     return sum(count for name, count in counters.items() if name.startswith(prefix))
-
-
-def _bytes(size: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000  # type: ignore[assignment]
-    return f"{size:.3g} GB"
 
 
 def _reasons(found: Sequence[Status]) -> list[str]:

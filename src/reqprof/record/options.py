@@ -15,7 +15,7 @@ from reqprof.record.choice.rules import Choice, Rule, Sample, Sampling, check_ca
 from reqprof.record.choice.trigger import Trigger
 from reqprof.record.engines.choose import ENGINES
 from reqprof.record.engines.session import CLOCKS
-from reqprof.store.retention import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
+from reqprof.store.caps import MAX_BYTES, MAX_FILES, MIN_FREE, Caps
 
 if TYPE_CHECKING:
     from os import PathLike

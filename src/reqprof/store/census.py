@@ -49,14 +49,17 @@ class Census:
         # By its name, which only one file has ever had: our default names hold an id.
         self._known: dict[str, Held] = {}
         self._outcomes: dict[Held, naming.Outcome | None] = {}
+        self.left_behind: list[Held] = []
+        """What killed processes had begun to write, as :meth:`profiles` last saw it."""
 
     def profiles(self) -> list[Held]:
-        """Those that have names of ours, or a trailer; what killed processes left is deleted.
+        """Those that have names of ours, or a trailer.
 
         Raises OSError where the folder cannot be listed.
         """
         known: dict[str, Held] = {}
         found: list[Held] = []
+        begun: list[Held] = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 if entry.name.endswith(SUFFIX):
@@ -68,12 +71,18 @@ class Census:
                     elif self.outcome(held) is None:
                         continue
                     found.append(held)
-                elif entry.name.startswith(TEMPORARY):
-                    _sweep(entry)
+                elif _TEMPORARY.fullmatch(entry.name) and (held := _held(entry)) is not None:
+                    begun.append(held)
         self._known = known
+        late = time.time() - _STALE_SECONDS
+        self.left_behind = [held for held in begun if held.written < late]
         there = set(found)
         self._outcomes = {held: it for held, it in self._outcomes.items() if held in there}
         return found
+
+    def ours(self, profiles: list[Held]) -> list[Held]:
+        """Those whose trailer says so too, for a name may lie: they may be deleted."""
+        return [held for held in profiles if self.outcome(held) is not None]
 
     def outcome(self, held: Held) -> naming.Outcome | None:
         """How its request went; None where it is no profile of ours, whatever its name says."""
@@ -84,6 +93,10 @@ class Census:
     def beside(self) -> list[Held]:
         """The index, the tallies and what else of ours serves the profiles."""
         return [held for held in self._all_beside() if _OURS.fullmatch(held.name)]
+
+    def tallies(self) -> list[Held]:
+        """Of these, the tallies of all requests."""
+        return [held for held in self.beside() if ".times" in held.name]
 
     def size_beside(self) -> int:
         """Bytes of all that is there, control files too."""
@@ -108,14 +121,6 @@ def _held(entry: os.DirEntry[str]) -> Held | None:
     except OSError:
         return None  # another process pruned it just now
     return Held(entry.name, entry.path, status.st_size, status.st_mtime)
-
-
-def _sweep(entry: os.DirEntry[str]) -> None:
-    """Delete what a process that was killed had begun to write."""
-    if _TEMPORARY.fullmatch(entry.name):
-        held = _held(entry)
-        if held is not None and time.time() - held.written > _STALE_SECONDS:
-            remove(held)
 
 
 def remove(held: Held) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from io import FileIO
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ def make_private(folder: Path) -> None:
             raise
     else:
         _set_mode(folder, 0o700)
+
+
+def open_to_others(folder: Path) -> int:
+    """What others than its owner may do there, as mode bits; 0 is nothing. Raises OSError."""
+    return stat.S_IMODE(folder.stat().st_mode) & 0o077 if os.name == "posix" else 0
 
 
 def open_private(path: str | bytes, flags: int) -> FileIO:

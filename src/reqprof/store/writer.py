@@ -14,8 +14,8 @@ from reqprof.store import calltree, index, naming
 from reqprof.store import format as prof
 from reqprof.store import timeline as section
 from reqprof.store.census import TEMPORARY
-from reqprof.store.private import make_private, open_private
-from reqprof.store.retention import Caps, Retention
+from reqprof.store.private import make_private, open_private, open_to_others
+from reqprof.store.retention import Retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from reqprof.model import Request, Stats
+    from reqprof.store.caps import Caps
 
 logger = logging.getLogger("reqprof")
 
@@ -56,11 +57,21 @@ class Writer:
         self._index = b""
         self._index_pid = 0
         self._told_of_waits = False
+        self._looked_at_mode = False
 
     def prepare(self) -> None:
         """Make the folders; raises OSError where that is impossible."""
         make_private(self.folder)
         index.prepare(self.folder)
+        if not self._looked_at_mode:
+            self._looked_at_mode = True
+            if open_to_others(self.folder):
+                logger.warning(
+                    "%s was there before and is open to other users, who see when which route was"
+                    " called; close it with: chmod 700 %s",
+                    self.folder,
+                    self.folder,
+                )
 
     def write(
         self,
