@@ -16,7 +16,7 @@ import pytest
 from reqprof.errors import BadProfile, NotFound
 from reqprof.model import Profile, Request, Timeline, Wait
 from reqprof.store import format as prof
-from reqprof.store import reader
+from reqprof.store import naming, reader
 from reqprof.store import timeline as section
 
 if TYPE_CHECKING:
@@ -202,6 +202,16 @@ def test_a_file_of_ours_cut_anywhere_never_passes_for_another(ours: Path, tmp_pa
             assert reader.read(path) == Profile(STATS, None, path)
         else:
             refused(path, "cut short|empty file|checksum")
+
+
+def test_a_file_with_a_name_of_ours_never_passes_for_another(ours: Path, tmp_path: Path) -> None:
+    data = ours.read_bytes()
+    parts = prof.split(data)
+    assert parts is not None
+    path = tmp_path / naming.name(REQUEST)
+    for end in range(len(data)):
+        path.write_bytes(data[:end])
+        refused(path, "cut short|empty file|checksum")
 
 
 def test_a_file_of_ours_with_any_bit_changed_is_refused(ours: Path, tmp_path: Path) -> None:

@@ -47,11 +47,10 @@ def read(path: Path, *, trusted: bool = True) -> Profile:
     whatever is not a whole profile in a regular file of at most ``MAX_SIZE`` bytes.
     """
     data, status = contents(path, MAX_SIZE)
-    if not data:
-        raise BadProfile(path, "empty file")
     try:
         parts = split(data)
         if parts is None:
+            _check_foreign(path, data[:1])
             return Profile(_foreign(data), None, path)
         request = from_facts(parts.facts)
         own = _load if trusted and _is_own(status) else _decode_all
@@ -192,6 +191,7 @@ def _decode_all(data: bytes) -> Stats:
 
 def _foreign(data: bytes) -> Stats:
     table, end = decode(data)
-    if end < len(data) and MAGIC.startswith(data[end : end + len(MAGIC)]):
+    rest = data[end : end + len(MAGIC)]
+    if (rest and MAGIC.startswith(rest)) or MAGIC in data[end:]:
         raise ValueError("cut short or damaged: its trailer is not whole")
     return with_edges(table)
