@@ -25,6 +25,9 @@ class BadProfile(ReqprofError):
         self.path = path
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[BadProfile], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # so that it travels between processes
+
 
 class UsageError(ReqprofError):
     """An option or argument that makes no sense."""

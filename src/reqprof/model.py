@@ -30,6 +30,9 @@ slow, was among the slowest of its route, or the app's own rule said so; it was 
 token or by ``reqprof arm``; it was watched, as it took long.
 """
 
+UNIFORM: Final = frozenset({"all", "baseline"})
+"""Of these what was kept by chance alone, and stands for as many requests as its weight says."""
+
 
 ENGINES: Final = ("exact", "cprofile", "watch")
 """What can have measured a profile. The first two trace each call; the watch samples, see
@@ -162,3 +165,8 @@ class Profile:
     path: Path | None = None
     tree: bytes | None = None  # its call tree, where that was recorded: see store/calltree.py
     timeline: bytes | None = None  # its waits and pool calls: see store/timeline.py
+
+    @property
+    def weight(self) -> float:
+        """For how many requests it stands: see :attr:`Request.weight`."""
+        return 1 if self.request is None else self.request.weight

@@ -406,27 +406,26 @@ def test_a_merge_never_holds_many_profiles(
     import gc
     import weakref
 
-    from reqprof.cli import gather
     from reqprof.model import Profile
+    from reqprof.store import reader
 
     class Watched(Profile):  # a plain subclass has the weak references that slots leave out
         pass
 
     seen: list[weakref.ref[Watched]] = []
     most = 0
-    read_one = gather._read_one
+    read = reader.read
 
-    def watched(*words: object, **more: object) -> Watched:
+    def watched(path: Path, *, trusted: bool) -> Watched:
         nonlocal most
-        profile = read_one(*words, **more)  # type: ignore[arg-type]
-        assert profile is not None
+        profile = read(path, trusted=trusted)
         copy = Watched(profile.stats, profile.request, profile.path)
         gc.collect()
         seen.append(weakref.ref(copy))
         most = max(most, sum(ref() is not None for ref in seen))
         return copy
 
-    monkeypatch.setattr(gather, "_read_one", watched)
+    monkeypatch.setattr(reader, "read", watched)
     for words in (["--prof"], ["--svg"], ["--svg", "--renderer", "flameprof"]):
         assert reqprof("merge", *words).exit_code == 0
 

@@ -10,6 +10,7 @@ from reqprof.cli.gather import called
 from reqprof.cli.params import format_moment
 from reqprof.cli.sheet import PARTIAL, beyond, headline
 from reqprof.cli.talk import plural
+from reqprof.model import UNIFORM
 from reqprof.view import figures
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from reqprof.model import Profile, Request
 
 _NEARLY_ALL = 0.9
-_FAIR = {"all", "baseline"}
+_ADDED = ("requests", "partial", "beyond", "others", "profiled", "waited", "costed", "cost")
 _GROUPS = {
     "all": "kept without a rule",
     "error": "that failed",
@@ -34,8 +35,12 @@ _GROUPS = {
 
 @dataclass(slots=True)
 class Tally:
-    """Running totals over profiles; none of them is kept."""
+    """Running totals over profiles; none of them is kept.
 
+    Where ``weighted``, seconds are those of all requests that they stand for.
+    """
+
+    weighted: bool = False
     requests: int = 0
     partial: int = 0  # of these
     beyond: int = 0  # calls that exact trees had no room for
@@ -48,6 +53,7 @@ class Tally:
     cost: float = 0.0
     engines: dict[str, None] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
+    weights: Counter[float] = field(default_factory=Counter)  # of those of a uniform share
 
     @property
     def count(self) -> int:
@@ -57,30 +63,50 @@ class Tally:
     def watch(self, profiles: Iterable[Profile]) -> Iterator[Profile]:
         """The same profiles, counted as they pass."""
         for profile in profiles:
-            self.profiled += sum(entry[2] for entry in profile.stats.values())
-            if profile.request is None:
-                self.others += 1
-            else:
-                self._count(profile.request)
+            self.add(profile)
             yield profile
 
-    def _count(self, request: Request) -> None:
+    def add(self, profile: Profile) -> None:
+        """Count one."""
+        weight = profile.weight if self.weighted else 1
+        self.profiled += sum(entry[2] for entry in profile.stats.values()) * weight
+        if profile.request is None:
+            self.others += 1
+        else:
+            self._count(profile.request, weight)
+
+    def join(self, other: Tally) -> None:
+        """Add what another has counted."""
+        self.earliest = min(self.earliest, other.earliest)
+        self.latest = max(self.latest, other.latest)
+        for name in _ADDED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.engines |= other.engines
+        self.kept += other.kept
+        self.weights += other.weights
+
+    def _count(self, request: Request, weight: float) -> None:
         self.requests += 1
         self.partial += request.partial
-        self.waited += request.waited or 0.0
+        self.waited += (request.waited or 0.0) * weight
         self.beyond += request.beyond
         self.earliest = min(self.earliest, request.start)
         self.latest = max(self.latest, request.start)
         if request.cost is not None:
-            self.cost += request.cost
-            self.costed += request.worked
+            self.cost += request.cost * weight
+            self.costed += request.worked * weight
         self.engines.setdefault(engine(request))
         self.kept[request.kept] += 1
+        if request.kept in UNIFORM:
+            self.weights[request.weight] += 1
 
     def summary(self) -> str:
         """How many of what."""
         parts = []
-        if self.requests or not self.others:
+        if self.weighted:
+            stood_for = sum(weight * count for weight, count in self.weights.items())
+            parts.append(f"about {stood_for:,.0f} requests, estimated from {self.requests:,}")
+        elif self.requests or not self.others:
             partial = f" ({self.partial:,} partial)" if self.partial else ""
             parts.append(plural(self.requests, "request") + partial)
         if self.others:
@@ -97,8 +123,22 @@ class Tally:
             first, last = format_moment(self.earliest), format_moment(self.latest)
             facts.append(first if first == last else f"{first} to {last}")
         facts.extend(sorted(self.engines))
-        lines += ["; ".join(facts) + ".", *_chosen(self.kept)]
+        lines += ["; ".join(facts) + ".", *_chosen(self.kept), *self._rates()]
         return [*lines, *_cut(self.beyond), *slowed(self.cost, self.costed)]
+
+    def _rates(self) -> list[str]:
+        """The line that says how the requests were sampled, where that changes what is shown."""
+        if not self.weights or not (self.weighted or len(self.weights) > 1):
+            return []
+        least, most = min(self.weights), max(self.weights)
+        each = f"{least:.3g}" if least == most else f"{least:.3g} to {most:.3g}"
+        if self.weighted:
+            line = (
+                f"Each request counts for {each}, as it was sampled: times and calls are estimates."
+            )
+        else:
+            line = f"Sampled as one of {each}, and counted alike; --weighted makes up for it."
+        return [line]
 
 
 def title(names: Sequence[str], tally: Tally) -> str:
@@ -135,7 +175,7 @@ def engine(request: Request) -> str:
 
 def _chosen(kept: Counter[str]) -> list[str]:
     """The line that says what profiles were kept for, where their average is no fair one."""
-    if len(kept) <= 1 and kept.keys() <= _FAIR:
+    if len(kept) <= 1 and kept.keys() <= UNIFORM:
         return []
     ordered = sorted(kept.items(), key=lambda group: (-group[1], group[0]))
     groups = [f"{count:,} {_GROUPS.get(reason, reason)}" for reason, count in ordered]

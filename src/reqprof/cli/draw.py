@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING
 from reqprof import view
 from reqprof.cli import captions, request
 from reqprof.cli.talk import printable, say, terminal_width
-from reqprof.errors import BadProfile, NotFound, UsageError
-from reqprof.store.stats import combine
-from reqprof.tree.build import build
+from reqprof.errors import NotFound, UsageError
+from reqprof.store import stats as tables
+from reqprof.tree import total as trees
 from reqprof.tree.compensate import compensated, is_costed
 from reqprof.tree.compensate import untraced as untraced_totals
 from reqprof.tree.forest import Forest
-from reqprof.tree.merge import merge
-from reqprof.tree.profile import tree_of
+from reqprof.tree.merge import add
+from reqprof.tree.node import ROOT, Node
+from reqprof.tree.profile import tree_or_table
 from reqprof.view import flameprof
 from reqprof.view.trust import trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from reqprof.errors import BadProfile
     from reqprof.model import Profile, Request, Stats
-    from reqprof.tree.node import Node
+
+    Total = tables.Total | trees.Total
 
     Caption = Callable[[], tuple[str, list[str]]]
     """Title and notes, to be asked for when all profiles have passed."""
@@ -80,24 +83,50 @@ class Pen:
                 by = f" by {self.renderer}" if self.renderer != "reqprof" else ""
                 raise UsageError(f"--{name.replace('_', '-')} means nothing to {self.form}{by}")
 
-    def many(self, profiles: Iterable[Profile], caption: Caption, count: int = 1) -> str | bytes:
-        """All profiles added up, of which there are about ``count``."""
-        if self.renderer == "flameprof":
-            return self._flameprof(combine(profile.stats for profile in profiles))
-        made_of = view.FORMATS[self.form].made_of
+    @property
+    def streams(self) -> bool:
+        """Whether it takes the requests one by one, and not their sum."""
+        return self.renderer == "reqprof" and view.FORMATS[self.form].made_of == "requests"
+
+    def total(self, *, weighted: bool = False) -> Callable[[], Total]:
+        """What makes the sum that it can draw, still empty."""
+        made_of = "table" if self.renderer == "flameprof" else view.FORMATS[self.form].made_of
         if made_of == "table":
-            return self._table(combine(profile.stats for profile in profiles), caption)
-        if made_of == "requests":
-            requests = ((profile.request, self._tree(profile)) for profile in profiles)
-            return self._render(requests, comments=partial(_lines, caption), count=count)
-        if made_of == "trees":
-            return self._forest(profiles, caption)
+            return partial(tables.Total, weighted=weighted)
+        how = {"with_waits": not self.options.get("no_waits"), "weighted": weighted}
         # A tree for each request, then the sum: merged edges lose which caller meant which callee.
-        return self._alone(merge(map(self._tree, profiles)), caption)
+        return partial(Forest, _route, **how) if made_of == "trees" else partial(trees.Total, **how)
+
+    def sum(self, total: Total, caption: Caption) -> str | bytes:
+        """What :meth:`total` made, when all profiles were added to it."""
+        if isinstance(total, tables.Total):
+            stats = tables.whole_counts(total.stats)
+            if self.renderer == "flameprof":
+                return self._flameprof(stats)
+            return self._table(stats, caption)
+        if isinstance(total, Forest):
+            return self._forest(total, caption)
+        return self._alone(total.tree, caption)
+
+    def stream(
+        self, profiles: Iterable[Profile], caption: Caption, count: int, *, weighted: bool = False
+    ) -> str | bytes:
+        """The requests one by one, of which there are about ``count``."""
+        requests = (
+            (profile.request, self._tree(profile, profile.weight if weighted else 1))
+            for profile in profiles
+        )
+        return self._render(requests, comments=partial(_lines, caption), count=count)
 
     def one(self, profile: Profile) -> str | bytes:
         """A single profile."""
-        return self.many([profile], lambda: captions.alone(profile))
+        if self.streams:
+            return self.stream([profile], lambda: captions.alone(profile), 1)
+        total = self.total()()
+        total.add(profile)
+        for error in getattr(total, "damaged", ()):
+            self.damaged(error)
+        return self.sum(total, lambda: captions.alone(profile))
 
     def frames(self, profile: Profile) -> Node:
         """The tree of a single profile."""
@@ -121,12 +150,9 @@ class Pen:
         title, notes = caption()
         return self._render(stats, title=title, notes=notes)
 
-    def _forest(self, profiles: Iterable[Profile], caption: Caption) -> str | bytes:
-        forest = Forest()
-        for profile in profiles:
-            forest.plant(self._tree(profile), profile.request, _route(profile.request))
+    def _forest(self, forest: Forest, caption: Caption) -> str | bytes:
         title, notes = caption()
-        whole = self._compensated(forest.whole)
+        whole = self._compensated(forest.tree)
         parts = {"routes": self._parts(forest.widest_routes().items())}
         if self.form == "html":
             slowest = forest.slowest()
@@ -154,8 +180,13 @@ class Pen:
         said = [line for name, line in SAID.items() if self.options.get(name)]
         return [*notes, *said]
 
-    def _tree(self, profile: Profile) -> Node:
-        return tree_of_profile(profile, self.damaged, with_waits=not self.options.get("no_waits"))
+    def _tree(self, profile: Profile, weight: float = 1) -> Node:
+        with_waits = not self.options.get("no_waits")
+        tree = tree_or_table(profile, self.damaged, with_waits=with_waits)
+        if weight != 1:
+            tree, once = Node(ROOT), tree
+            add(tree, once, weight)
+        return tree
 
     def _compensated(self, tree: Node) -> Node:
         if not self.options.get("untraced"):
@@ -167,17 +198,6 @@ class Pen:
     def _flameprof(self, stats: Stats) -> str:
         form = "log" if self.form == "folded" else self.form
         return flameprof.render(stats, format=form, **self.options)  # type: ignore[arg-type]
-
-
-def tree_of_profile(
-    profile: Profile, damaged: Callable[[BadProfile], None], *, with_waits: bool = True
-) -> Node:
-    """The tree of a profile; of its table alone where the rest is damaged, which is told then."""
-    try:
-        return tree_of(profile, with_waits=with_waits)
-    except BadProfile as error:
-        damaged(error)
-        return build(profile.stats)
 
 
 def _lines(caption: Caption) -> list[str]:

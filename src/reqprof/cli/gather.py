@@ -6,7 +6,7 @@ import glob
 import os
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ import click
 
 from reqprof.cli.talk import complain, say
 from reqprof.errors import BadProfile, NotFound, ReqprofError, UsageError
+from reqprof.model import UNIFORM
 from reqprof.store import index, reader, reindex
-from reqprof.store.stats import pstats_order
+from reqprof.store.reduction import readable
 from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Reason(Enum):
     WATCHED = (
         "watched request, whose samples are no calls; --engine watch takes it",
         "watched requests, whose samples are no calls; --engine watch takes them",
+    )
+    UNSAMPLED = (
+        "profile of no uniform share, which stands for itself alone",
+        "profiles of no uniform share, which stand for themselves alone",
     )
     GONE = ("profile that was deleted meanwhile", "profiles that were deleted meanwhile")
 
@@ -225,28 +230,26 @@ def none_left(names: Sequence[str], wanted: Wanted, found: int, remarks: Remarks
     return NotFound(f"none of the {found} profiles in {where} has {wanted}")
 
 
+def uniform_share(stored: Iterable[Stored], remarks: Remarks) -> list[Stored]:
+    """Those that were chosen by chance alone, so that they can stand for all."""
+    kept: list[Stored] = []
+    for one in stored:
+        if one.request is not None and one.request.kept in UNIFORM:
+            kept.append(one)
+        else:
+            remarks.leave_out(one.path, Reason.UNSAMPLED)
+    return kept
+
+
 def read(stored: Sequence[Stored], remarks: Remarks, *, trusted: bool) -> Iterator[Profile]:
     """The profiles themselves, one at a time, in the order in which pstats adds files up.
 
     A file that turns out to be bad is named and skipped.
     """
-    rest = list(stored)
-    first = None
-    while rest and (first := _read_one(rest[0], remarks, trusted=trusted)) is None:
-        rest.pop(0)  # pstats begins with the first file, which must be one that can be read
-    if first is not None:
-        yield first
-    for one in pstats_order(rest)[1:]:
-        if (profile := _read_one(one, remarks, trusted=trusted)) is not None:
-            yield profile
-
-
-def _read_one(stored: Stored, remarks: Remarks, *, trusted: bool) -> Profile | None:
-    try:
-        return reader.read(stored.path, trusted=trusted)
-    except BadProfile as error:
-        remarks.unreadable(error)
-    except NotFound:
+    return readable(
+        [one.path for one in stored],
+        partial(reader.read, trusted=trusted),
+        remarks.unreadable,
         # A folder in use is pruned while we read it.
-        remarks.leave_out(stored.path, Reason.GONE)
-    return None
+        lambda path: remarks.leave_out(path, Reason.GONE),
+    )

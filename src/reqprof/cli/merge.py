@@ -23,36 +23,55 @@ worst first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
 
-from reqprof.cli import captions, destination, each, gather, output
+from reqprof.cli import adding, captions, destination, each, gather, output
 from reqprof.cli.draw import Pen
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import plural, progress
 from reqprof.cli.wish import Wish, wishes
-from reqprof.errors import ReqprofError
+from reqprof.errors import ReqprofError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reqprof.cli.draw import Caption
     from reqprof.model import Profile
+    from reqprof.store.stored import Stored
 
 
 @click.command(help=__doc__)
 @click.argument("names", metavar="[PATH]...", nargs=-1)
 @wishes
 @click.option("--each", "singly", is_flag=True, help="One picture of each request, into -o FOLDER.")
+@click.option(
+    "--weighted", is_flag=True, help="Count each sampled request for as many as it stands for."
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    help="Processes to read with; one for each core from a thousand profiles on.",
+)
 @gather.untrusted
 @filters
 def command(
-    names: tuple[str, ...], wish: Wish, singly: bool, untrusted: bool, wanted: Wanted
+    names: tuple[str, ...],
+    wish: Wish,
+    singly: bool,
+    weighted: bool,
+    jobs: int | None,
+    untrusted: bool,
+    wanted: Wanted,
 ) -> int:
     """Merge; gives the exit status."""
+    if weighted and singly:
+        raise UsageError("--weighted means nothing to --each: a picture has one request")
     names = names or (gather.DEFAULT_FOLDER,)
     goal = destination.choose_folder(wish) if singly else destination.choose(wish, names)
     remarks = gather.Remarks()
@@ -60,42 +79,77 @@ def command(
 
     found = gather.find(names, remarks)
     destination.check(goal, names, [stored.path for stored in found])
-    chosen = gather.narrow(found, wanted, remarks, interrupted=False)
+    stored = gather.narrow(found, wanted, remarks, interrupted=False)
+    if weighted:
+        stored = gather.uniform_share(stored, remarks)
     remarks.tell()
-    if not chosen:
+    if not stored:
         raise gather.none_left(names, wanted, len(found), remarks)
 
-    tally = captions.Tally()
-    read = gather.read(chosen, remarks, trusted=not untrusted)
-    profiles = _some(progress(read, len(chosen), "Reading profiles"), len(chosen))
-
-    def caption() -> tuple[str, list[str]]:
-        title = wish.options.get("title", captions.title(names, tally))
-        return str(title), tally.notes(wanted)
-
+    chosen = _Chosen(
+        stored=stored,
+        names=names,
+        wanted=wanted,
+        remarks=remarks,
+        trusted=not untrusted,
+        weighted=weighted,
+    )
     if singly and goal.path is not None:
-        failed = _draw_each(tally.watch(profiles), goal.path, pen, caption)
+        failed = _draw_each(chosen, goal.path, pen)
     else:
-        drawn = pen.many(tally.watch(profiles), caption, len(chosen))
-        output.deliver(drawn, goal.path)
         failed = 0
+        drawn, tally = _draw(chosen, pen, jobs)
+        output.deliver(drawn, goal.path)
         if goal.path is not None:
             output.wrote(goal.path, tally.summary())
     remarks.tell()
     return 1 if failed else remarks.status
 
 
-def _some(profiles: Iterator[Profile], found: int) -> Iterator[Profile]:
-    """The same, or an error where not one can be read, so that nothing is written then."""
-    first = next(profiles, None)
-    if first is None:
-        raise ReqprofError(f"none of the {found} profiles can be read")
-    return chain((first,), profiles)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """The profiles to merge, and how to read them."""
+
+    stored: list[Stored]
+    names: tuple[str, ...]
+    wanted: Wanted
+    remarks: gather.Remarks
+    trusted: bool
+    weighted: bool
+
+    def one_by_one(self, tally: captions.Tally) -> Iterator[Profile]:
+        """Those that can be read, counted; raises ReqprofError where there is none."""
+        read = gather.read(self.stored, self.remarks, trusted=self.trusted)
+        profiles = progress(read, len(self.stored), "Reading profiles")
+        first = next(profiles, None)
+        if first is None:  # told now, so that nothing is written
+            raise ReqprofError(f"none of the {len(self.stored)} profiles can be read")
+        return tally.watch(chain((first,), profiles))
+
+    def caption(self, pen: Pen, tally: captions.Tally) -> tuple[str, list[str]]:
+        """Title and notes, once all is counted."""
+        title = pen.options.get("title", captions.title(self.names, tally))
+        return str(title), tally.notes(self.wanted)
 
 
-def _draw_each(profiles: Iterator[Profile], folder: Path, pen: Pen, caption: Caption) -> int:
+def _draw(chosen: _Chosen, pen: Pen, jobs: int | None) -> tuple[str | bytes, captions.Tally]:
+    """All of them in one, and what they are."""
+    if pen.streams:
+        tally = captions.Tally(weighted=chosen.weighted)
+        profiles = chosen.one_by_one(tally)
+        caption = partial(chosen.caption, pen, tally)
+        count = len(chosen.stored)
+        return pen.stream(profiles, caption, count, weighted=chosen.weighted), tally
+    empty = partial(adding.Counted, pen.total(weighted=chosen.weighted), weighted=chosen.weighted)
+    added = adding.add_up(chosen.stored, empty, chosen.remarks, trusted=chosen.trusted, jobs=jobs)
+    return pen.sum(added.sum, partial(chosen.caption, pen, added.tally)), added.tally
+
+
+def _draw_each(chosen: _Chosen, folder: Path, pen: Pen) -> int:
     """The pictures and their page; gives the number of those that could not be drawn."""
-    made, failed = each.write(profiles, folder, destination.suffix_of(pen.form), pen.one)
-    index = each.write_index(made, folder, *caption())
+    tally = captions.Tally()
+    suffix = destination.suffix_of(pen.form)
+    made, failed = each.write(chosen.one_by_one(tally), folder, suffix, pen.one)
+    index = each.write_index(made, folder, *chosen.caption(pen, tally))
     output.wrote(index, plural(len(made), "picture") + ", worst first")
     return failed

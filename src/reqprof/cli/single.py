@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from reqprof import view
 from reqprof.cli import captions, gather, output
-from reqprof.cli.draw import tree_of_profile
 from reqprof.cli.talk import complain, say
+from reqprof.tree.profile import tree_or_table
 from reqprof.tree.prune import prune
 from reqprof.view.figures import seconds
 from reqprof.view.trust import trust
@@ -36,7 +36,7 @@ class Drawing:
     def draw(self, profile: Profile, title: str = "") -> int:
         """Draw it; gives the exit status."""
         remarks = gather.Remarks()
-        tree = tree_of_profile(profile, remarks.table_alone)
+        tree = tree_or_table(profile, remarks.table_alone)
         if _is_interrupted(profile):
             complain(_TAKEN_OVER)
         content = self._log(tree) if self.form == "log" else self._picture(tree, profile, title)

@@ -15,7 +15,7 @@ import click
 from reqprof.errors import ReqprofError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 T = TypeVar("T")
 
@@ -136,11 +136,22 @@ def emit_bytes(data: bytes) -> None:
 
 
 def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """``items``, with a bar on stderr where that is a terminal and there are many of them."""
+    """``items``, with a :func:`bar` that goes on with each."""
+    with bar(total, what) as done:
+        for item in items:
+            yield item
+            done(1)
+
+
+@contextmanager
+def bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr where that is a terminal and there is much; gives what moves it on."""
     if total <= FEW or sys.stderr is None or not sys.stderr.isatty():
-        yield from items
+        yield lambda count: None
         return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    yield from track(items, what, total, console=Console(stderr=True), transient=True)
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(what, total=total)
+        yield lambda count: shown.advance(task, count)

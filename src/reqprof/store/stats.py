@@ -8,14 +8,21 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from reqprof.errors import NotFound
 from reqprof.model import Edge, Entry, Function, Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
+    from os import PathLike
     from types import CodeType
+
+    from reqprof.model import Profile
 
     Call = tuple[CodeType | str, int, int, float, float]
     """A ``_lsprof.profiler_subentry``: callee, calls, recursive calls, cumulative, self seconds."""
@@ -89,6 +96,81 @@ def graft(
     if ways:
         _hang(table, ways[0][0])
     _add(total, table)
+
+
+def merge(
+    files: Iterable[str | PathLike[str]],
+    *,
+    executor: Executor | None = None,
+    trusted: bool = True,
+    weighted: bool = False,
+) -> Stats:
+    """The sum of the profiles in ``files``, as ``pstats.Stats(*files).stats``.
+
+    On an ``executor``, any of :mod:`concurrent.futures`, they are added up in parallel: counts are
+    the same, times the same but for rounding. ``trusted`` is that of :func:`reader.read`. With
+    ``weighted`` each request counts for as many as it stands for; counts are estimates then, and
+    floats. Raises BadProfile for the first file that is none, NotFound for one that is not there.
+    """
+    from reqprof.store.reduction import reduce
+
+    reduced = reduce(
+        [Path(file) for file in files],
+        partial(Total, weighted=weighted),
+        partial(_read, trusted=trusted),
+        executor,
+    )
+    for error in reduced.bad:
+        raise error
+    for path in reduced.gone:
+        raise NotFound(f"{path}: no such file")
+    return reduced.total.stats
+
+
+class Total:
+    """The sum of the tables of profiles: a :class:`reqprof.store.reduction.Sum`."""
+
+    def __init__(self, *, weighted: bool = False) -> None:
+        self.stats: Stats = {}
+        self._weighted = weighted
+
+    def add(self, profile: Profile) -> None:
+        """Add the profile's table; where ``weighted``, as often as its request's weight says."""
+        weight = profile.weight if self._weighted else 1
+        _add(self.stats, profile.stats if weight == 1 else scaled(profile.stats, weight))
+
+    def join(self, other: Total) -> None:
+        """Add what another has added up."""
+        _add(self.stats, other.stats)
+
+
+def _read(path: Path, *, trusted: bool) -> Profile:
+    from reqprof.store import reader
+
+    return reader.read(path, trusted=trusted)
+
+
+def scaled(table: Stats, weight: float) -> Stats:
+    """A table of which all counts and times are ``weight`` times as large."""
+    more: dict[Function, Any] = {}
+    for function, (cc, nc, tt, ct, callers) in table.items():
+        edges = {caller: tuple(part * weight for part in edge) for caller, edge in callers.items()}
+        more[function] = (cc * weight, nc * weight, tt * weight, ct * weight, edges)
+    return more
+
+
+def whole_counts(table: Stats) -> Stats:
+    """A table whose counts are the nearest whole numbers."""
+    return {
+        function: (
+            round(cc),
+            round(nc),
+            tt,
+            ct,
+            {caller: (round(a), round(b), c, d) for caller, (a, b, c, d) in callers.items()},
+        )
+        for function, (cc, nc, tt, ct, callers) in table.items()
+    }
 
 
 def with_edges(table: Table) -> Stats:

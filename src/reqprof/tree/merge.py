@@ -22,12 +22,12 @@ def merge(trees: Iterable[Node]) -> Node:
     return result
 
 
-def add(result: Node, tree: Node) -> None:
-    """Add a tree to another, which changes; the added one does not."""
+def add(result: Node, tree: Node, weight: float = 1) -> None:
+    """Add a tree to another, which changes, ``weight`` times; the added one does not change."""
     pairs = [(result, tree)]
     while pairs:
         into, node = pairs.pop()
-        into.add(node)
+        into.add(node, weight)
         for function, child in node.children.items():
             twin = into.children.get(function)
             if twin is None:

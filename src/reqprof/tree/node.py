@@ -102,14 +102,14 @@ class Node:
         for _, node in reversed(list(self.walk())):
             node.total = node.self_time + sum(child.total for child in node.children.values())
 
-    def add(self, other: Node) -> None:
-        """Add the numbers of another frame, its children left out."""
-        self.calls += other.calls
-        self.self_time += other.self_time
-        self.total += other.total
+    def add(self, other: Node, weight: float = 1) -> None:
+        """Add the numbers of another frame, ``weight`` times, its children left out."""
+        self.calls += other.calls * weight
+        self.self_time += other.self_time * weight
+        self.total += other.total * weight
         self.exact = self.exact and other.exact
-        self.guessed += other.guessed
-        self.overhead += other.overhead
+        self.guessed += other.guessed * weight
+        self.overhead += other.overhead * weight
         self.sampled = self.sampled or other.sampled
 
     def __repr__(self) -> str:

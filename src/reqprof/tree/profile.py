@@ -11,6 +11,8 @@ from reqprof.tree.build import build
 from reqprof.tree.recorded import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reqprof.model import Profile
     from reqprof.tree.node import Node
 
@@ -31,3 +33,14 @@ def tree_of(profile: Profile, *, with_waits: bool = True) -> Node:
     if with_waits and profile.timeline is not None:
         waits.hang(tree, reader.timeline(profile).waits)
     return tree
+
+
+def tree_or_table(
+    profile: Profile, damaged: Callable[[BadProfile], object], *, with_waits: bool = True
+) -> Node:
+    """As :func:`tree_of`; of its table alone where the rest is damaged, which is told then."""
+    try:
+        return tree_of(profile, with_waits=with_waits)
+    except BadProfile as error:
+        damaged(error)
+        return build(profile.stats)

@@ -1,0 +1,103 @@
+"""Adding up the chosen profiles: in this process, or in several where there are many."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from reqprof.cli.captions import Tally
+from reqprof.cli.gather import Reason
+from reqprof.cli.talk import bar
+from reqprof.errors import ReqprofError
+from reqprof.store import reader
+from reqprof.store.reduction import reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Executor
+
+    from reqprof.cli.gather import Remarks
+    from reqprof.model import Profile
+    from reqprof.store.reduction import Sum
+    from reqprof.store.stored import Stored
+
+S = TypeVar("S", bound="Sum")
+
+WORTH = 1000
+"""Profiles from which several processes are faster than one."""
+
+
+class Counted(Generic[S]):
+    """A sum of profiles, with what there is to say about them: a sum again."""
+
+    def __init__(self, empty: Callable[[], S], *, weighted: bool = False) -> None:
+        self.sum = empty()
+        self.tally = Tally(weighted=weighted)
+
+    def add(self, profile: Profile) -> None:
+        """Add one profile."""
+        self.tally.add(profile)
+        self.sum.add(profile)
+
+    def join(self, other: Counted[S]) -> None:
+        """Add what another has added up."""
+        self.tally.join(other.tally)
+        self.sum.join(other.sum)
+
+
+def add_up(
+    chosen: Sequence[Stored],
+    empty: Callable[[], Counted[S]],
+    remarks: Remarks,
+    *,
+    trusted: bool,
+    jobs: int | None,
+) -> Counted[S]:
+    """The sum of all that can be read, on ``jobs`` processes, or as many as are worth it.
+
+    Raises ReqprofError where not one can be read, or a process dies.
+    """
+    files = [one.path for one in chosen]
+    jobs = jobs or (_cores() if len(files) >= WORTH else 1)
+    read = partial(reader.read, trusted=trusted)
+    try:
+        with _pool(jobs) as executor, bar(len(files), "Reading profiles") as done:
+            reduced = reduce(files, empty, read, executor, done)
+    except BrokenProcessPool:
+        raise ReqprofError(
+            f"one of {jobs} processes was killed, for want of memory perhaps; try --jobs 1"
+        ) from None
+    for error in reduced.bad:
+        remarks.unreadable(error)
+    for path in reduced.gone:
+        # A folder in use is pruned while we read it.
+        remarks.leave_out(path, Reason.GONE)
+    for error in getattr(reduced.total.sum, "damaged", ()):
+        remarks.table_alone(error)
+    if not reduced.total.tally.count:
+        raise ReqprofError(f"none of the {len(files)} profiles can be read")
+    return reduced.total
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[Executor | None]:
+    if jobs == 1:
+        yield None
+        return
+    # A fork has all that is imported here; there are no threads yet that it could lose.
+    how = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context(how)) as pool:
+        pool.submit(int).result()  # forks them all, before a bar starts a thread
+        yield pool
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
