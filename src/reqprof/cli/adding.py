@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -91,9 +92,16 @@ def _pool(jobs: int) -> Iterator[Executor | None]:
         return
     # A fork has all that is imported here; there are no threads yet that it could lose.
     how = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context(how)) as pool:
+    context = multiprocessing.get_context(how)
+    # Ctrl-C, which reaches them all, is for this process to answer.
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(jobs, context, signal.signal, deaf) as pool:
         pool.submit(int).result()  # forks them all, before a bar starts a thread
-        yield pool
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _cores() -> int:

@@ -123,7 +123,8 @@ class Tally:
             first, last = format_moment(self.earliest), format_moment(self.latest)
             facts.append(first if first == last else f"{first} to {last}")
         facts.extend(sorted(self.engines))
-        lines += ["; ".join(facts) + ".", *_chosen(self.kept), *self._rates()]
+        lines += ["; ".join(facts) + ".", *([] if self.weighted else _chosen(self.kept))]
+        lines += self._rates()
         return [*lines, *_cut(self.beyond), *slowed(self.cost, self.costed)]
 
     def _rates(self) -> list[str]:
@@ -133,12 +134,8 @@ class Tally:
         least, most = min(self.weights), max(self.weights)
         each = f"{least:.3g}" if least == most else f"{least:.3g} to {most:.3g}"
         if self.weighted:
-            line = (
-                f"Each request counts for {each}, as it was sampled: times and calls are estimates."
-            )
-        else:
-            line = f"Sampled as one of {each}, and counted alike; --weighted makes up for it."
-        return [line]
+            return [f"Each request counts for {each}, its weight: times and calls are estimates."]
+        return [f"Sampled as one of {each}, and counted alike; --weighted makes up for it."]
 
 
 def title(names: Sequence[str], tally: Tally) -> str:
