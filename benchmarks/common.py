@@ -61,10 +61,12 @@ def verdict(what: str, ratio: float, limit: float, *, least: bool = False) -> st
 
 
 @contextmanager
-def served(command: Sequence[str], **environ: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def served(
+    command: Sequence[str], *, quiet: bool = False, **environ: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The process and the port of a server of these benchmarks' modules, as it starts.
 
-    In ``command`` ``{fd}`` is the socket that it is to take.
+    In ``command`` ``{fd}`` is the socket that it is to take. A ``quiet`` one says nothing.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # What the servers accept inherits it; uvicorn does not set it on a socket that it is given.
@@ -74,6 +76,7 @@ def served(command: Sequence[str], **environ: str) -> Iterator[tuple[subprocess.
             [sys.executable, "-m", *(part.format(fd=listener.fileno()) for part in command)],
             env={**os.environ, "PYTHONPATH": path, **environ},
             pass_fds=[listener.fileno()],
+            stderr=subprocess.DEVNULL if quiet else None,
         )
         port = listener.getsockname()[1]
     try:

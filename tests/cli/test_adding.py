@@ -91,7 +91,7 @@ def test_several_from_so_many_on(
     assert used
 
 
-def die(path: Path, *, trusted: bool) -> None:
+def die(path: Path, **options: bool) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -131,12 +131,12 @@ import sys, time
 from reqprof.cli import ending, cli
 from reqprof.store import reader, reduction
 read = reader.read
-def slowly(path, *, trusted):
+def slowly(path, **options):
     if "reading" not in done:
         done.append("reading")
         print("reading", file=sys.stderr, flush=True)
     time.sleep(0.2)
-    return read(path, trusted=trusted)
+    return read(path, **options)
 done = []
 reader.read = slowly
 reduction.CHUNK = 1000

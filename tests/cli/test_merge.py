@@ -416,9 +416,9 @@ def test_a_merge_never_holds_many_profiles(
     most = 0
     read = reader.read
 
-    def watched(path: Path, *, trusted: bool) -> Watched:
+    def watched(path: Path, **options: bool) -> Watched:
         nonlocal most
-        profile = read(path, trusted=trusted)
+        profile = read(path, **options)
         copy = Watched(profile.stats, profile.request, profile.path)
         gc.collect()
         seen.append(weakref.ref(copy))

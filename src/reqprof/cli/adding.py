@@ -8,19 +8,18 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from reqprof.cli.captions import Tally
 from reqprof.cli.gather import Reason
 from reqprof.cli.talk import bar
 from reqprof.errors import ReqprofError
-from reqprof.store import reader
 from reqprof.store.reduction import reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
+    from pathlib import Path
 
     from reqprof.cli.gather import Remarks
     from reqprof.model import Profile
@@ -55,17 +54,15 @@ def add_up(
     chosen: Sequence[Stored],
     empty: Callable[[], Counted[S]],
     remarks: Remarks,
-    *,
-    trusted: bool,
+    read: Callable[[Path], Profile],
     jobs: int | None,
 ) -> Counted[S]:
-    """The sum of all that can be read, on ``jobs`` processes, or as many as are worth it.
+    """The sum of all that ``read`` can read, on ``jobs`` processes, or as many as are worth it.
 
     Raises ReqprofError where not one can be read, or a process dies.
     """
     files = [one.path for one in chosen]
     jobs = jobs or (_cores() if len(files) >= WORTH else 1)
-    read = partial(reader.read, trusted=trusted)
     try:
         with _pool(jobs) as executor, bar(len(files), "Reading profiles") as done:
             reduced = reduce(files, empty, read, executor, done)

@@ -88,14 +88,20 @@ class Pen:
         """Whether it takes the requests one by one, and not their sum."""
         return self.renderer == "reqprof" and view.FORMATS[self.form].made_of == "requests"
 
+    @property
+    def table_only(self) -> bool:
+        """Whether it draws the sum of the profiles' tables, and needs nothing else of them."""
+        return self.renderer == "flameprof" or view.FORMATS[self.form].made_of == "table"
+
     def total(self, *, weighted: bool = False) -> Callable[[], Total]:
         """What makes the sum that it can draw, still empty."""
-        made_of = "table" if self.renderer == "flameprof" else view.FORMATS[self.form].made_of
-        if made_of == "table":
+        if self.table_only:
             return partial(tables.Total, weighted=weighted)
         how = {"with_waits": not self.options.get("no_waits"), "weighted": weighted}
         # A tree for each request, then the sum: merged edges lose which caller meant which callee.
-        return partial(Forest, _route, **how) if made_of == "trees" else partial(trees.Total, **how)
+        if view.FORMATS[self.form].made_of == "trees":
+            return partial(Forest, _route, **how)
+        return partial(trees.Total, **how)
 
     def sum(self, total: Total, caption: Caption) -> str | bytes:
         """What :meth:`total` made, when all profiles were added to it."""

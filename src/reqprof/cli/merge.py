@@ -36,6 +36,7 @@ from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import plural, progress
 from reqprof.cli.wish import Wish, wishes
 from reqprof.errors import ReqprofError, UsageError
+from reqprof.store import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +142,8 @@ def _draw(chosen: _Chosen, pen: Pen, jobs: int | None) -> tuple[str | bytes, cap
         count = len(chosen.stored)
         return pen.stream(profiles, caption, count, weighted=chosen.weighted), tally
     empty = partial(adding.Counted, pen.total(weighted=chosen.weighted), weighted=chosen.weighted)
-    added = adding.add_up(chosen.stored, empty, chosen.remarks, trusted=chosen.trusted, jobs=jobs)
+    read = partial(reader.read, trusted=chosen.trusted, table_only=pen.table_only)
+    added = adding.add_up(chosen.stored, empty, chosen.remarks, read, jobs)
     return pen.sum(added.sum, partial(chosen.caption, pen, added.tally)), added.tally
 
 

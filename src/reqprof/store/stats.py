@@ -147,7 +147,7 @@ class Total:
 def _read(path: Path, *, trusted: bool) -> Profile:
     from reqprof.store import reader
 
-    return reader.read(path, trusted=trusted)
+    return reader.read(path, trusted=trusted, table_only=True)
 
 
 def scaled(table: Stats, weight: float) -> Stats:
