@@ -53,9 +53,9 @@ class Traffic:
                 if wanted.takes_tally(window, series):
                     key = "-" if series.route is None else series.route, series.guessed
                     found.setdefault(key, Tally()).merge(tally)
-        for request in self._not_tallied(profiled):
-            if wanted.takes(request):
-                _count(found, request)
+        rest = self._not_tallied(profiled)
+        for request in rest if wanted.everything else filter(wanted.takes, rest):
+            _count(found, request)
         return found
 
     def _not_tallied(self, requests: Iterable[Request]) -> Iterator[Request]:
@@ -63,6 +63,9 @@ class Traffic:
         spans: dict[tuple[str, int], list[tuple[float, float]]] = {}
         for window in self.windows:
             spans.setdefault((window.host, window.pid), []).append((window.start, window.until))
+        if not spans:
+            yield from requests
+            return
         for request in requests:
             end = request.start + request.total
             at = spans.get((request.host, request.pid), ())
@@ -81,6 +84,8 @@ def by_route(requests: Iterable[Request]) -> dict[Route, Tally]:
 def _count(routes: dict[Route, Tally], request: Request) -> None:
     guessed = request.guessed and request.route is not None
     name = route_name(request).removeprefix(GUESSED if guessed else "")
-    tally = routes.setdefault((name, guessed), Tally())
+    tally = routes.get((name, guessed))
+    if tally is None:
+        tally = routes[name, guessed] = Tally()
     tally.traced += request.is_traced
     tally.add(request.untraced, None)

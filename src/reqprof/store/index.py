@@ -85,18 +85,20 @@ def find(folder: Path) -> Found:
     with collector_paused():
         known = _known(folder)
         for name in sorted(plain):
+            line = known.get(name)
+            if line is not None and plain[name]:
+                found.stored.append(Stored(folder, name, *line))
+                continue
             try:
-                if plain[name] and name in known:
-                    found.stored.append(Stored(folder, name, *known[name]))
-                    continue
                 stored = Stored(folder, name, reader.facts(folder / name))
-                found.stored.append(stored)
-                if plain[name]:
-                    found.lacking.append(stored)
             except BadProfile as error:
                 found.bad.append(error)
             except NotFound:
                 pass  # deleted since the folder was listed
+            else:
+                found.stored.append(stored)
+                if plain[name]:
+                    found.lacking.append(stored)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -60,6 +59,8 @@ def reduce(
     """
     if executor is None:
         return _add_up(files, empty, read, done)
+    from concurrent.futures import as_completed  # it takes long to import
+
     order = pstats_order(files)
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
     sums = [executor.submit(_add_up_in_order, chunk, empty, read) for chunk in chunks]
