@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import marshal
 import os
 import pstats
@@ -27,7 +28,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ APPS = {
 }
 FLOOR, PSTATS, MERGE, POOL = "marshal.loads", "pstats.Stats", "merge", "merge, two processes"
 UNTRUSTED, TREES, TREES_POOL = "merge, untrusted", "trees", "trees, two processes"
+DASK, TREES_DASK = "merge, Dask", "trees, Dask"
 
 
 # --- the profiles
@@ -134,6 +136,26 @@ def _trees_pool(files: list[Path]) -> None:
         reduce(files, Total, reader.read, pool)
 
 
+def _dask(files: list[Path]) -> None:
+    merge(files, executor=_cluster())
+
+
+def _trees_dask(files: list[Path]) -> None:
+    reduce(files, Total, reader.read, _cluster())
+
+
+@cache
+def _cluster() -> Any:
+    """Two processes, which have been there for a while and know this package."""
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # it ends with results in memory
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    executor = Client(cluster).get_executor(pure=False)
+    merge(corpus()[:2], executor=executor)
+    return executor
+
+
 def _decoded(files: list[Path]) -> None:
     for path in files:
         parts = split(path.read_bytes())
@@ -156,6 +178,8 @@ JOBS: dict[str, Callable[[list[Path]], None]] = {
     UNTRUSTED: partial(merge, trusted=False),  # type: ignore[dict-item]
     TREES: _trees,
     TREES_POOL: _trees_pool,
+    DASK: _dask,
+    TREES_DASK: _trees_dask,
     "restricted decoder": _decoded,
     "marshal, of the same bytes": _marshalled,
 }
@@ -166,6 +190,8 @@ def child(job: str, count: int) -> None:
     files = corpus()[:count]
     for path in files:
         path.read_bytes()  # from the disk, which is not what is measured
+    if "Dask" in job:
+        _cluster()
     began = time.perf_counter()
     JOBS[job](files)
     seconds = time.perf_counter() - began
@@ -235,7 +261,7 @@ def merging(sizes: Sequence[int], rounds: int) -> list[str]:
     """Tables and trees of so many profiles, against pstats and against reading them."""
     jobs = Jobs()
     held: list[str] = []
-    ways = [FLOOR, MERGE, POOL, UNTRUSTED, TREES, TREES_POOL]
+    ways = [FLOOR, MERGE, POOL, DASK, UNTRUSTED, TREES, TREES_POOL, TREES_DASK]
     for count in sizes:
         some = [*ways, PSTATS] if count <= 1000 else ways
         found = jobs.in_turns(some, count, rounds)
@@ -247,8 +273,10 @@ def merging(sizes: Sequence[int], rounds: int) -> list[str]:
             each = seconds * 1e3 / count
             print(f"  {name:28}{each:8.3f}{seconds / found[FLOOR]:8.2f}{memory:8.0f}")
         if count == 1000:
-            faster = found[PSTATS] / found[MERGE]
-            held.append(verdict("pstats / merge, 1,000 files", faster, 6, least=True))
+            for how in (POOL, MERGE):  # the first is what the command does, where it can
+                faster = found[PSTATS] / found[how]
+                held.append(verdict(f"pstats / {how}, 1,000 files", faster, 6, least=True))
+            held.append(verdict("trees: Dask / pool", found[TREES_DASK] / found[TREES_POOL], 1.3))
         held.append(verdict(f"merge / marshal, {count:,} files", found[MERGE] / found[FLOOR], 5))
     least, most = (jobs.memory[MERGE, count] for count in (min(sizes), max(sizes)))
     held.append(verdict(f"memory, {max(sizes):,} / {min(sizes):,} files", most / least, 1.15))

@@ -8,12 +8,13 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reqprof.cli.captions import Tally
 from reqprof.cli.gather import Reason
 from reqprof.cli.talk import bar
-from reqprof.errors import ReqprofError
+from reqprof.errors import NotFound, ReqprofError, UsageError
 from reqprof.store.reduction import reduce
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ S = TypeVar("S", bound="Sum")
 
 WORTH = 1000
 """Profiles from which several processes are faster than one."""
+
+
+DASK_SECONDS = 5
+"""How long a scheduler may take to answer."""
 
 
 class Counted(Generic[S]):
@@ -55,20 +60,21 @@ def add_up(
     empty: Callable[[], Counted[S]],
     remarks: Remarks,
     read: Callable[[Path], Profile],
-    jobs: int | None,
+    workers: Workers,
 ) -> Counted[S]:
-    """The sum of all that ``read`` can read, on ``jobs`` processes, or as many as are worth it.
+    """The sum of all that ``read`` can read, done by ``workers``.
 
     Raises ReqprofError where not one can be read, or a process dies.
     """
     files = [one.path for one in chosen]
-    jobs = jobs or (_cores() if len(files) >= WORTH else 1)
+    if workers.dask is not None:
+        files = [path.absolute() for path in files]  # the cluster's processes are elsewhere
     try:
-        with _pool(jobs) as executor, bar(len(files), "Reading profiles") as done:
+        with workers.executor(len(files)) as executor, bar(len(files), "Reading profiles") as done:
             reduced = reduce(files, empty, read, executor, done)
     except BrokenProcessPool:
         raise ReqprofError(
-            f"one of {jobs} processes was killed, for want of memory perhaps; try --jobs 1"
+            "one of the processes was killed, for want of memory perhaps; try --jobs 1"
         ) from None
     for error in reduced.bad:
         remarks.unreadable(error)
@@ -78,15 +84,38 @@ def add_up(
     for error in getattr(reduced.total.sum, "damaged", ()):
         remarks.table_alone(error)
     if not reduced.total.tally.count:
-        raise ReqprofError(f"none of the {len(files)} profiles can be read")
+        there = "; the cluster's workers must see the same files" if workers.dask else ""
+        raise ReqprofError(f"none of the {len(files)} profiles can be read{there}")
     return reduced.total
 
 
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who adds up: so many processes here, or those of a Dask cluster; else who is worth it."""
+
+    jobs: int | None = None
+    dask: str | None = None  # the address of its scheduler
+
+    @contextmanager
+    def executor(self, files: int) -> Iterator[Executor | None]:
+        """What runs the tasks for so many files; None is this process alone.
+
+        Raises NotFound where the scheduler does not answer, UsageError where Dask is not installed.
+        """
+        if self.dask is not None:
+            with _cluster(self.dask) as executor:
+                yield executor
+            return
+        jobs = self.jobs or (_cores() if files >= WORTH else 1)
+        if jobs == 1:
+            yield None
+            return
+        with _pool(jobs) as executor:
+            yield executor
+
+
 @contextmanager
-def _pool(jobs: int) -> Iterator[Executor | None]:
-    if jobs == 1:
-        yield None
-        return
+def _pool(jobs: int) -> Iterator[Executor]:
     # A fork has all that is imported here; there are no threads yet that it could lose.
     how = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
     context = multiprocessing.get_context(how)
@@ -99,6 +128,23 @@ def _pool(jobs: int) -> Iterator[Executor | None]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError("--dask needs Dask: pip install 'reqprof[dask]'") from None
+    try:
+        client: Any = Client(address, timeout=DASK_SECONDS, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise NotFound(f"no Dask scheduler at {address}: {error}") from None
+    with client:
+        if not client.scheduler_info()["workers"]:
+            raise NotFound(f"the Dask scheduler at {address} has no workers")
+        # A task is done once: what it reads may be other files the next time.
+        yield client.get_executor(pure=False)
 
 
 def _cores() -> int:

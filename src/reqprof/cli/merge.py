@@ -59,6 +59,11 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 256),
     help="Processes to read with; one for each core from a thousand profiles on.",
 )
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Read on the Dask cluster of the scheduler at tcp://...; its workers must see the files.",
+)
 @gather.untrusted
 @filters
 def command(
@@ -67,12 +72,15 @@ def command(
     singly: bool,
     weighted: bool,
     jobs: int | None,
+    dask: str | None,
     untrusted: bool,
     wanted: Wanted,
 ) -> int:
     """Merge; gives the exit status."""
     if weighted and singly:
         raise UsageError("--weighted means nothing to --each: a picture has one request")
+    if jobs and dask:
+        raise UsageError("--jobs is for this machine: leave it out of --dask")
     names = names or (gather.DEFAULT_FOLDER,)
     goal = destination.choose_folder(wish) if singly else destination.choose(wish, names)
     remarks = gather.Remarks()
@@ -99,7 +107,7 @@ def command(
         failed = _draw_each(chosen, goal.path, pen)
     else:
         failed = 0
-        drawn, tally = _draw(chosen, pen, jobs)
+        drawn, tally = _draw(chosen, pen, adding.Workers(jobs, dask))
         output.deliver(drawn, goal.path)
         if goal.path is not None:
             output.wrote(goal.path, tally.summary())
@@ -133,7 +141,7 @@ class _Chosen:
         return str(title), tally.notes(self.wanted)
 
 
-def _draw(chosen: _Chosen, pen: Pen, jobs: int | None) -> tuple[str | bytes, captions.Tally]:
+def _draw(chosen: _Chosen, pen: Pen, workers: adding.Workers) -> tuple[str | bytes, captions.Tally]:
     """All of them in one, and what they are."""
     if pen.streams:
         tally = captions.Tally(weighted=chosen.weighted)
@@ -143,7 +151,7 @@ def _draw(chosen: _Chosen, pen: Pen, jobs: int | None) -> tuple[str | bytes, cap
         return pen.stream(profiles, caption, count, weighted=chosen.weighted), tally
     empty = partial(adding.Counted, pen.total(weighted=chosen.weighted), weighted=chosen.weighted)
     read = partial(reader.read, trusted=chosen.trusted, table_only=pen.table_only)
-    added = adding.add_up(chosen.stored, empty, chosen.remarks, read, jobs)
+    added = adding.add_up(chosen.stored, empty, chosen.remarks, read, workers)
     return pen.sum(added.sum, partial(chosen.caption, pen, added.tally)), added.tally
 
 
