@@ -14,12 +14,12 @@ lines of their own: a listing opens no file.
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
-import logging
 import marshal
 import os
 import pstats
-import resource
+import re
 import shutil
 import statistics
 import subprocess
@@ -137,23 +137,25 @@ def _trees_pool(files: list[Path]) -> None:
 
 
 def _dask(files: list[Path]) -> None:
-    merge(files, executor=_cluster())
+    merge(files, executor=_client().get_executor(pure=False))
 
 
 def _trees_dask(files: list[Path]) -> None:
-    reduce(files, Total, reader.read, _cluster())
+    reduce(files, Total, reader.read, _client().get_executor(pure=False))
 
 
 @cache
-def _cluster() -> Any:
+def _client() -> Any:
     """Two processes, which have been there for a while and know this package."""
     from distributed import Client, LocalCluster
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)  # it ends with results in memory
     cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    executor = Client(cluster).get_executor(pure=False)
-    merge(corpus()[:2], executor=executor)
-    return executor
+    client = Client(cluster)
+    merge(corpus()[:2], executor=client.get_executor(pure=False))
+    # Before it is left to the interpreter's end, which it does not survive quietly.
+    atexit.register(cluster.close)
+    atexit.register(client.close)
+    return client
 
 
 def _decoded(files: list[Path]) -> None:
@@ -191,11 +193,13 @@ def child(job: str, count: int) -> None:
     for path in files:
         path.read_bytes()  # from the disk, which is not what is measured
     if "Dask" in job:
-        _cluster()
+        _client()
     began = time.perf_counter()
     JOBS[job](files)
     seconds = time.perf_counter() - began
-    print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10]))
+    # Not what getrusage tells, which begins with the parent's.
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    print(json.dumps([seconds, int(found[1]) << 10 if found else 0]))
 
 
 class Jobs:
