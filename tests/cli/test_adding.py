@@ -151,6 +151,20 @@ def test_no_number_of_processes(reqprof: Reqprof, folder: Path, bad: str) -> Non
     assert "--jobs" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--jobs", "2", "--pprof"),
+        ("--jobs", "1", "--each", "--svg", "-o", "out"),
+        ("--dask", "tcp://x:1", "--pprof"),
+    ],
+)
+def test_they_are_for_sums_alone(reqprof: Reqprof, folder: Path, words: tuple[str, ...]) -> None:
+    result = reqprof("merge", *words)
+    assert result.exit_code == 2
+    assert "--jobs and --dask mean nothing to --" in result.stderr
+
+
 def test_a_bar_while_several_read(folder: Path, spawn: Spawn) -> None:
     """On a terminal alone: here there is none."""
     result = spawn("merge", folder, "--prof", "-o", "all.prof", "--jobs", "2")

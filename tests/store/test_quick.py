@@ -52,8 +52,8 @@ def test_a_request_as_it_was_written(request_: Request) -> None:
     assert (found.ran, found.untraced) == (request_.ran, request_.untraced)
     assert found.is_traced == request_.is_traced
     assert facts.to_facts(found) == facts.to_facts(request_)
-    ((glance, same),) = quick.glances(line + b"\n")
-    assert (glance.file, same) == ("a.prof", line)
+    ((glance, lines, number),) = quick.glances(line + b"\n")
+    assert (glance.file, lines[number]) == ("a.prof", line)
     assert (glance.id, glance.start, glance.untraced) == (
         *(request_.id, request_.start),
         request_.untraced,
@@ -72,7 +72,7 @@ def test_both_take_the_same_values(values: dict[str, Any]) -> None:
     named = isinstance(values.get("file", ""), str)
     assert named or not seen
     if other is not None and named:
-        assert [(glance.id, glance.untraced) for glance, _ in seen] == [(other.id, other.untraced)]
+        assert [(glance.id, glance.untraced) for glance, *_ in seen] == [(other.id, other.untraced)]
 
 
 @given(st.binary(max_size=30))
@@ -98,7 +98,8 @@ WHOLE = [
 @pytest.mark.parametrize("end", [b"\n", b""], ids=["whole", "torn"])
 def test_the_lines_around_a_bad_one_are_read(bad: bytes, end: bytes) -> None:
     lines = b"\n".join([WHOLE[0], bad, WHOLE[2], bad]) + end
-    assert [(glance.file, line) for glance, line in quick.glances(lines)] == [
+    found = [(glance.file, of_file[at]) for glance, of_file, at in quick.glances(lines)]
+    assert found == [
         ("0.prof", WHOLE[0]),
         ("2.prof", WHOLE[2]),
     ]
@@ -111,7 +112,8 @@ def test_most_lines_are_read_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(quick, "_glance", None)
     monkeypatch.setattr(quick, "load_line", None)
-    assert [one for _, one in quick.glances(line + b"\n" + line + b"\n")] == [line] * 2
+    found = quick.glances(line + b"\n" + line + b"\n")
+    assert [lines[number] for _, lines, number in found] == [line] * 2
     assert quick.request(line).labels == {"a": "b"}
 
 
@@ -119,4 +121,14 @@ def test_a_lone_surrogate_is_read_as_it_was_written() -> None:
     request = Request(id=ID, path="/\udcff", start=2.0)
     line = facts.dump_line({"file": "\udcfe.prof", **facts.to_facts(request)})
     assert quick.request(line) == request
-    assert [(one.file, one.start) for one, _ in quick.glances(line)] == [("\udcfe.prof", 2.0)]
+    assert [(one.file, one.start) for one, *_ in quick.glances(line)] == [("\udcfe.prof", 2.0)]
+
+
+def test_other_white_space_does_not_move_lines() -> None:
+    ends = (b"", b"\r", b" ")
+    one, two, three = spaced = [
+        line.replace(b":", b":\r\t ", 3) + end for line, end in zip(WHOLE, ends, strict=True)
+    ]
+    for data in (b"\n".join(spaced), b"\n".join([one, b"", two, b" ", three, b""])):
+        found = [(glance.file, lines[at]) for glance, lines, at in quick.glances(data)]
+        assert found == [(f"{number}.prof", line) for number, line in enumerate(spaced)]

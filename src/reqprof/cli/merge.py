@@ -85,6 +85,9 @@ def command(
     goal = destination.choose_folder(wish) if singly else destination.choose(wish, names)
     remarks = gather.Remarks()
     pen = Pen(goal.form, wish.renderer, wish.options, remarks.table_alone)
+    if (jobs or dask) and (singly or pen.streams):
+        what = "--each" if singly else f"--{pen.form}"
+        raise UsageError(f"--jobs and --dask mean nothing to {what}, which adds nothing up")
 
     found = gather.find(names, remarks)
     destination.check(goal, names, [stored.path for stored in found])

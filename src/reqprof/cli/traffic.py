@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,8 +55,10 @@ class Traffic:
                     key = "-" if series.route is None else series.route, series.guessed
                     found.setdefault(key, Tally()).merge(tally)
         rest = self._not_tallied(profiled)
-        for request in rest if wanted.everything else filter(wanted.takes, rest):
-            _count(found, request)
+        if not wanted.everything:
+            rest = filter(wanted.takes, rest)
+        for key, tally in by_route(rest).items():
+            found.setdefault(key, Tally()).merge(tally)
         return found
 
     def _not_tallied(self, requests: Iterable[Request]) -> Iterator[Request]:
@@ -75,17 +78,11 @@ class Traffic:
 
 def by_route(requests: Iterable[Request]) -> dict[Route, Tally]:
     """What these requests alone took."""
-    found: dict[Route, Tally] = {}
+    took: dict[Route, list[float]] = {}
+    traced: Counter[Route] = Counter()
     for request in requests:
-        _count(found, request)
-    return found
-
-
-def _count(routes: dict[Route, Tally], request: Request) -> None:
-    guessed = request.guessed and request.route is not None
-    name = route_name(request).removeprefix(GUESSED if guessed else "")
-    tally = routes.get((name, guessed))
-    if tally is None:
-        tally = routes[name, guessed] = Tally()
-    tally.traced += request.is_traced
-    tally.add(request.untraced, None)
+        guessed = request.guessed and request.route is not None
+        key = route_name(request).removeprefix(GUESSED if guessed else ""), guessed
+        took.setdefault(key, []).append(request.untraced)
+        traced[key] += request.is_traced
+    return {key: Tally.of(seconds, traced[key]) for key, seconds in took.items()}

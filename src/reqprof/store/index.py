@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reqprof.model import Request
-    from reqprof.store.quick import Glance
+    from reqprof.store.quick import Glance, Lines
     from reqprof.store.stored import Stored
 
 FOLDER: Final = ".reqprof"
@@ -128,11 +128,11 @@ def files(folder: Path) -> list[Path]:
         return []  # none yet
 
 
-def _known(folder: Path) -> dict[str, tuple[Glance, bytes]]:
-    """By the name of a file what the index says of it, in few facts and in whole lines."""
+def _known(folder: Path) -> dict[str, tuple[Glance, Lines, int]]:
+    """By the name of a file what the index says of it, in few facts, and where its line is."""
     from reqprof.store import quick, reader
 
-    known: dict[str, tuple[Glance, bytes]] = {}
+    known: dict[str, tuple[Glance, Lines, int]] = {}
     for path in files(folder):
         with suppress(BadProfile, NotFound):
             for line in quick.glances(reader.contents(path, MAX_SIZE)[0]):

@@ -45,25 +45,42 @@ class Glance(Protocol):
         """See :attr:`Request.untraced`."""
 
 
-def glances(lines: bytes) -> list[tuple[Glance, bytes]]:
-    """For each whole line its most important facts and the line; what is no line is left out."""
-    each = lines.splitlines()
-    try:
-        return list(zip(_GLANCES.decode_lines(lines), each, strict=True))
-    except (*_BAD, ValueError):  # one of them is no line of ours
-        return [pair for pair in map(_glance, each) if pair is not None]
+class Lines:
+    """Those of a file, which are not taken apart before one is asked for."""
+
+    __slots__ = ("_data", "_each")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._each: list[bytes] | None = None
+
+    def __getitem__(self, number: int) -> bytes:
+        if self._each is None:
+            self._each = self._data.split(b"\n")
+        return self._each[number]
 
 
-def _glance(line: bytes) -> tuple[Glance, bytes] | None:
+def glances(data: bytes) -> list[tuple[Glance, Lines, int]]:
+    """For each line its most important facts, and where it is; what is no line is left out."""
+    lines = Lines(data)
+    with suppress(*_BAD):  # one of them is no line of ours
+        seen = _GLANCES.decode_lines(data)
+        if len(seen) == data.count(b"\n") + (not data.endswith(b"\n")):
+            return [(glance, lines, number) for number, glance in enumerate(seen)]
+    each = enumerate(map(_glance, data.split(b"\n")))
+    return [(glance, lines, number) for number, glance in each if glance is not None]
+
+
+def _glance(line: bytes) -> Glance | None:
     try:
-        return _GLANCES.decode(line), line
+        return cast("Glance", _GLANCES.decode(line))
     except _BAD:
         pass
     with suppress(ValueError):  # some valid JSON msgspec does not take
         facts = load_line(line)
         known, file = from_facts(facts), facts.get("file")
         if type(file) is str:
-            return _Glance(file, *(getattr(known, name) for name in _SEEN)), line
+            return cast("Glance", _Glance(file, *(getattr(known, name) for name in _SEEN)))
     return None
 
 

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 class Stored(msgspec.Struct, eq=False):
     """The profile ``name`` in ``folder``.
 
-    ``known`` are its facts, None for a file of another tool. Where it has a ``line`` of the index
-    they are a :class:`quick.Glance` until :attr:`request` is asked for: of 100,000 profiles a
-    listing shows twenty.
+    ``known`` are its facts, None for a file of another tool. Where it has a line of the index, that
+    of this ``number`` among ``lines``, they are a :class:`quick.Glance` until :attr:`request` is
+    asked for: of 100,000 profiles a listing shows twenty.
     """
 
     folder: Path
     name: str
     known: Any
-    line: bytes = b""
+    lines: quick.Lines | None = None
+    number: int = 0
 
     @property
     def path(self) -> Path:
@@ -38,12 +39,12 @@ class Stored(msgspec.Struct, eq=False):
         Where its line makes no sense they are read from the trailer. Raises as
         :func:`reader.facts` where that is damaged too, or gone.
         """
-        if self.line:
+        if self.lines is not None:
             try:
-                self.known = quick.request(self.line)
+                self.known = quick.request(self.lines[self.number])
             except ValueError:
                 self.known = reader.facts(self.path)
-            self.line = b""
+            self.lines = None
         return self.known  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ from reqprof.store import histogram
 from reqprof.store.facts import dump_line, from_facts, load_line, to_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from reqprof.model import Request
 
@@ -59,6 +60,12 @@ class Tally:
     traced: int = 0
     buckets: dict[int, int] = field(default_factory=dict)
     slowest: list[tuple[float, str, Request]] = field(default_factory=list)  # a heap
+
+    @classmethod
+    def of(cls, seconds: Sequence[float], traced: int) -> Tally:
+        """All of these, of which some were traced; none is kept as one of the slowest."""
+        buckets = Counter(map(histogram.bucket, seconds))
+        return cls(len(seconds), sum(seconds), max(seconds, default=0.0), traced, dict(buckets))
 
     def add(self, seconds: float, facts: Callable[[], Request] | None) -> None:
         """Count one; ``facts`` is called where they are kept, and is None where they are stored."""
