@@ -52,6 +52,10 @@ def test_a_request_as_it_was_written(request_: Request) -> None:
     assert (found.ran, found.untraced) == (request_.ran, request_.untraced)
     assert found.is_traced == request_.is_traced
     assert facts.to_facts(found) == facts.to_facts(request_)
+    outline = quick.outline(line)
+    for name in ("route", "path", "guessed", "host", "pid", "start", "total", "untraced"):
+        assert getattr(outline, name) == getattr(request_, name)
+    assert outline.is_traced == request_.is_traced
     ((glance, lines, number),) = quick.glances(line + b"\n")
     assert (glance.file, lines[number]) == ("a.prof", line)
     assert (glance.id, glance.start, glance.untraced) == (
@@ -79,6 +83,8 @@ def test_both_take_the_same_values(values: dict[str, Any]) -> None:
 def test_both_refuse_what_is_no_line(line: bytes) -> None:
     assert quickly(line) is None
     assert slowly(line) is None
+    with pytest.raises(ValueError, match=r"."):
+        quick.outline(line)
     assert quick.glances(line) == []
 
 

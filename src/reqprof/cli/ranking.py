@@ -21,6 +21,13 @@ Known: TypeAlias = "Stored | Request"
 """A request with its profile, or one that was only timed."""
 
 
+def outline_of(stored: Stored) -> Request:
+    """The facts of a ranked profile that the tally of its route is made of."""
+    outline = stored.outline
+    assert outline is not None
+    return outline
+
+
 def request_of(known: Known) -> Request:
     """All facts of a request that is ranked."""
     if isinstance(known, Stored):

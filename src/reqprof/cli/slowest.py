@@ -29,7 +29,7 @@ import click
 from reqprof.cli import gather
 from reqprof.cli.listing import Column, Row, lines
 from reqprof.cli.params import format_duration
-from reqprof.cli.ranking import rank, request_of, summarise
+from reqprof.cli.ranking import outline_of, rank, request_of, summarise
 from reqprof.cli.request import GUESSED, facts, method, note, route, status
 from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import Screen, emit, emit_json, say
@@ -118,7 +118,9 @@ def _chosen(ranked: Sequence[Known], wanted: Wanted) -> list[tuple[int, Known]]:
 
 def _routes(traffic: Traffic, ranked: Sequence[Known], wanted: Wanted) -> dict[Route, Tally]:
     if wanted.fits_tallies:
-        profiled = (request_of(one) for one in ranked if isinstance(one, Stored))
+        stored = (one for one in ranked if isinstance(one, Stored))
+        # Without a filter few facts are enough: to read them all takes most of the time.
+        profiled = map(outline_of if wanted.everything else request_of, stored)
         found = traffic.routes(profiled, wanted)
         if found:
             return found

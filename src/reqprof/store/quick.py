@@ -95,6 +95,14 @@ def request(line: bytes) -> Request:
         return from_facts(load_line(line))
 
 
+def outline(line: bytes) -> Request:
+    """The facts of a line that the tally of its route is made of, like :func:`request`."""
+    try:
+        return cast("Request", _OUTLINES.decode(line))
+    except _BAD:
+        return from_facts(load_line(line))
+
+
 def _type(check: object) -> Any:
     """What a check takes, as msgspec has it."""
     match check:
@@ -143,4 +151,6 @@ _BAD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _SEEN = ("id", "start", "duration", "total", "cost")
 _Glance = _struct("Glance", _SEEN, file=str)
 _GLANCES: Any = msgspec.json.Decoder(_Glance)
+_TALLIED = (*_SEEN, "engine", "guessed", "host", "path", "pid", "route")
+_OUTLINES: Any = msgspec.json.Decoder(_struct("Outline", _TALLIED))
 _REQUESTS: Any = msgspec.json.Decoder(_struct("Facts", CHECKS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path  # noqa: TC003  a struct's annotations are read at run time
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,14 @@ class Stored(msgspec.Struct, eq=False):
                 self.known = reader.facts(self.path)
             self.lines = None
         return self.known  # type: ignore[no-any-return]
+
+    @property
+    def outline(self) -> Request | None:
+        """Those of its facts that the tally of its route is made of; raises as :attr:`request`."""
+        if self.lines is not None:
+            with suppress(ValueError):
+                return quick.outline(self.lines[self.number])
+        return self.request
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Stored):
