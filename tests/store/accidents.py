@@ -50,7 +50,8 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 def main(folder: Path, seed: int, count: int) -> None:
     """Prints how many were refused, read as they were before, and read as something else."""
     chance = random.Random(seed)
-    sources = [(path, path.read_bytes(), reader.read(path).stats) for path in folder.glob("*.prof")]
+    files = sorted(folder.glob("*.prof"))
+    sources = [(path, path.read_bytes(), reader.read(path).stats) for path in files]
     before = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (before + MEMORY,) * 2)
     (folder / "damaged").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
@@ -54,6 +55,25 @@ def test_any_calls_keep_time_and_edges(trace: list[Event]) -> None:
     stats = truth(trace).stats
     for budget in (0, 3, 3000):
         check(build(stats, budget=budget), stats)
+
+
+NAMED = st.sampled_from([function(name) for name in "abcd"])
+COUNTS = st.integers(0, 9) | st.integers(0, 2**75)
+SECONDS = st.floats(allow_nan=False) | st.sampled_from([5e-324, 1e-17, 1e17, 1e300, -1.0, 0.5])
+EDGES = st.tuples(COUNTS, COUNTS, SECONDS, SECONDS)
+TABLES = st.dictionaries(
+    NAMED, st.tuples(COUNTS, COUNTS, SECONDS, SECONDS, st.dictionaries(NAMED, EDGES))
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(TABLES)
+def test_numbers_that_no_clock_has_told_make_a_tree(stats: Stats) -> None:
+    root = build(stats)
+    for _, node in root.walk():
+        assert math.isfinite(node.self_time)
+        assert math.isfinite(node.total)
+        assert 0 <= node.self_time <= node.total + 1e-9 * abs(node.total)
 
 
 @few

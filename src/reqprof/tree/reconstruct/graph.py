@@ -10,8 +10,10 @@ from reqprof.tree.reconstruct.cycles import components
 if TYPE_CHECKING:
     from reqprof.model import Edge, Entry, Function, Stats
 
-# Seconds, more than the universe is old; their squares are added.
+# Seconds: more than the universe is old, and less than any clock tells. Their squares are added,
+# and divided by.
 _LONGEST = 1e18
+_SHORTEST = 1e-18
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -154,7 +156,7 @@ def _members(component: list[int]) -> list[list[int]]:
 
 def _seconds(value: float) -> float:
     """The value where it is a time; clocks that ran backwards and NaN count as nothing."""
-    return float(value) if 0 < value < _LONGEST else 0.0
+    return float(value) if _SHORTEST < value < _LONGEST else 0.0
 
 
 def without_addresses(stats: Stats) -> Stats:

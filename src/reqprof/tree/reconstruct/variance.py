@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 # or twice as much moves .1 % of the time of recorded stacks, at most.
 _OWN = 0.5
 
+_MOST = 1e100  # so that what no clock can have told stays a number
+
 
 def variances(graph: Graph) -> list[float]:
     """The variance of one call's total time, in seconds squared, by function.
@@ -31,7 +33,7 @@ def variances(graph: Graph) -> list[float]:
             each = graph.edge_total[e] / often
             variance += of_count(often, calls) * each**2
             variance += often / calls * of_edge(graph, e, found)
-        found[function] = variance
+        found[function] = min(variance, _MOST)
     return found
 
 
