@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,60 @@ def test_bad_ones_are_named_with_what_is_wrong(reqprof: Reqprof, folder: Path) -
     result = reqprof("check", "--json", "profiles")
     assert result.exit_code == 1
     assert {row["file"]: row["reason"] for row in json.loads(result.stdout)} == named
+
+
+KEY_OF_ITSELF = b"\xa9\x02{r\x00\x00\x00\x00N0N"  # ends an interpreter that gives it to marshal
+
+
+def deep() -> bytes:
+    """Tuples in tuples, where a table's key would be."""
+    return b"{" + b"(\x01\x00\x00\x00" * 100_000
+
+
+def many() -> bytes:
+    """A tuple of two thousand million parts, it says."""
+    return b"{(\xff\xff\xff\x7f"
+
+
+def no_text() -> bytes:
+    """A name that is no UTF-8."""
+    table: Any = {("\N{SNOWMAN}.py", 1, "f"): (1, 1, 0.5, 0.5, {})}
+    return marshal.dumps(table, 4).replace("\N{SNOWMAN}".encode(), b"\xff\xfe\xfd")
+
+
+@pytest.mark.parametrize("untrusted", [(), ("--untrusted",)])
+@pytest.mark.parametrize("command", ["check", "merge", "slowest"])
+def test_each_of_the_ways_to_be_bad_is_one_line(
+    reqprof: Reqprof, folder: Path, command: str, untrusted: tuple[str, ...]
+) -> None:
+    path = store(folder, 7).path
+    whole = path.read_bytes()
+    path.unlink()
+    bad = {
+        "cut": whole[: len(whole) // 2],
+        "flipped": whole[:30] + bytes([whole[30] ^ 4]) + whole[31:],
+        "types": marshal.dumps({("a.py", 1, "f"): ("many", 1, 0.5, 0.5, {})}),
+        "size": many(),
+        "deep": deep(),
+        "itself": KEY_OF_ITSELF,
+        "text": no_text(),
+        "empty": b"",
+    }
+    for name, data in bad.items():
+        (folder / f"{name}.prof").write_bytes(data)
+    (folder / "directory.prof").mkdir()
+    os.mkfifo(folder / "fifo.prof")
+    words = (*untrusted, "profiles") if command != "slowest" else ("profiles",)
+    more = ("--prof", "-o", "all.prof") if command == "merge" else ()
+    result = reqprof(command, *words, *more)
+    assert result.exit_code == 1
+    said = result.stdout if command == "check" else result.stderr
+    named = [line for line in said.splitlines() if "profiles/" in line]
+    if command != "slowest":  # which believes a file's last bytes, and the index
+        for name in [*bad, "directory", "fifo"]:
+            (line,) = [line for line in named if f"profiles/{name}.prof: " in line]
+            assert len(line) < 150
+            assert line.isprintable()
 
 
 def test_the_decoder_that_nothing_crashes(reqprof: Reqprof, folder: Path) -> None:
