@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reqprof.tree.build import build
@@ -188,7 +188,28 @@ def test_kinds_of_packages_are_told_apart() -> None:
         assert package["kind"] == kind
 
 
+@pytest.mark.parametrize(
+    ("files", "places"),
+    [
+        (("/srv/shop/app.py", "/srv/shop/data/db.py"), ["app.py:1", "data/db.py:1"]),
+        (("/app.py", "/shop/db.py"), ["/app.py:1", "/shop/db.py:1"]),  # as in a container
+        (("/app.py",), ["/app.py:1"]),
+        (("app.py", "/shop/db.py"), ["app.py:1", "db.py:1"]),
+    ],
+)
+def test_places_are_told_from_the_apps_own_folder(
+    files: tuple[str, ...], places: list[str]
+) -> None:
+    tree = Node(ROOT, 1, 0.0, 1.0 * len(files))
+    for number, file in enumerate(files):
+        function = (file, 1, f"f{number}")
+        tree.children[function] = Node(function, 1, 1.0, 1.0)
+    told = data_of(render(tree))["functions"]["place"]
+    assert sorted(place for place in told if "py" in place) == sorted(places)
+
+
 @settings(max_examples=60, deadline=None)
+@example("", "/", "", "0")
 @given(ANYTHING, ANYTHING, ANYTHING, ANYTHING)
 def test_any_names_stay_text(name: str, file: str, title: str, route: str) -> None:
     page = render(

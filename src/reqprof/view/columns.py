@@ -68,7 +68,7 @@ class Functions:
 def _home(functions: Iterable[Function]) -> str:
     """The folder that all of the app's own files are in, which need not be told of each."""
     files = {function[0] for function in functions if names.package(function) == names.APP}
-    folders = {file.rpartition("/")[0] for file in files if file.startswith("/")}
+    folders = {file.rpartition("/")[0] or "/" for file in files if file.startswith("/")}
     shared = commonpath(folders) if folders else ""
     return f"{shared}/" if len(shared) > 1 else ""
 
