@@ -234,6 +234,13 @@ def test_one_rate_needs_no_word(reqprof: Reqprof, tmp_path: Path) -> None:
     assert "weight" not in said
 
 
+def test_where_all_were_profiled_nothing_is_an_estimate(reqprof: Reqprof, tmp_path: Path) -> None:
+    for _ in range(3):
+        put(tmp_path / "profiles")
+    plain, weighted = (reqprof("merge", "--text", *more) for more in ([], ["--weighted"]))
+    assert weighted.stdout == plain.stdout
+
+
 def test_where_nothing_was_sampled_nothing_can_be_scaled(reqprof: Reqprof, tmp_path: Path) -> None:
     put(tmp_path / "profiles", kept="slow")
     result = reqprof("merge", "--weighted", "--text")

@@ -103,7 +103,7 @@ class Tally:
     def summary(self) -> str:
         """How many of what."""
         parts = []
-        if self.weighted:
+        if self._is_scaled:
             stood_for = sum(weight * count for weight, count in self.weights.items())
             parts.append(f"about {stood_for:,.0f} requests, estimated from {self.requests:,}")
         elif self.requests or not self.others:
@@ -127,13 +127,18 @@ class Tally:
         lines += self._rates()
         return [*lines, *_cut(self.beyond), *slowed(self.cost, self.costed)]
 
+    @property
+    def _is_scaled(self) -> bool:
+        """Whether some of the requests count for more than themselves."""
+        return self.weighted and not self.weights.keys() <= {1.0}
+
     def _rates(self) -> list[str]:
         """The line that says how the requests were sampled, where that changes what is shown."""
-        if not self.weights or not (self.weighted or len(self.weights) > 1):
+        if not (self._is_scaled or len(self.weights) > 1):
             return []
         least, most = min(self.weights), max(self.weights)
         each = f"{least:.3g}" if least == most else f"{least:.3g} to {most:.3g}"
-        if self.weighted:
+        if self._is_scaled:
             return [f"Each request counts for {each}, its weight: times and calls are estimates."]
         return [f"Sampled as one of {each}, and counted alike; --weighted makes up for it."]
 
