@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from reqprof.cli.captions import Tally
 from reqprof.cli.gather import Reason
 from reqprof.cli.talk import bar
 from reqprof.errors import NotFound, ReqprofError, UsageError
-from reqprof.store.reduction import reduce
+from reqprof.store.reduction import CHUNK, reduce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -107,6 +108,7 @@ class Workers:
                 yield executor
             return
         jobs = self.jobs or (_cores() if files >= WORTH else 1)
+        jobs = min(jobs, -(-files // CHUNK))  # more would find nothing to do
         if jobs == 1:
             yield None
             return
@@ -117,8 +119,7 @@ class Workers:
 @contextmanager
 def _pool(jobs: int) -> Iterator[Executor]:
     # A fork has all that is imported here; there are no threads yet that it could lose.
-    how = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    context = multiprocessing.get_context(how)
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     # Ctrl-C, which reaches them all, is for this process to answer.
     deaf = (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(jobs, context, signal.signal, deaf) as pool:
@@ -127,6 +128,8 @@ def _pool(jobs: int) -> Iterator[Executor]:
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # a chunk may take a minute
             raise
 
 
