@@ -57,8 +57,6 @@ def test_processes_give_what_pstats_gives(reqprof: Reqprof, folder: Path) -> Non
 def test_every_format_is_the_same_from_several(reqprof: Reqprof, folder: Path, form: str) -> None:
     alone, shared = (reqprof("merge", form, "--jobs", jobs) for jobs in (1, 3))
     assert shared.exit_code == 0
-    if form == "--text":
-        assert shared.stdout == alone.stdout
     # Times may differ in the last digit.
     assert len(shared.stdout) == pytest.approx(len(alone.stdout), rel=0.02)
 

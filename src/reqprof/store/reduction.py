@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reqprof.errors import BadProfile, NotFound
@@ -59,23 +61,27 @@ def reduce(
     """
     if executor is None:
         return _add_up(files, empty, read, done)
-    from concurrent.futures import as_completed  # it takes long to import
-
     order = pstats_order(files)
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    sums = [executor.submit(_add_up_in_order, chunk, empty, read) for chunk in chunks]
-    sizes = dict(zip(sums, map(len, chunks), strict=True))
-    for task in as_completed(sums):
-        task.result()  # the first that failed ends it all
-        done(sizes[task])
-    while len(sums) > _FAN_IN:
-        groups = [sums[start : start + _FAN_IN] for start in range(0, len(sums), _FAN_IN)]
-        sums = [executor.submit(_join, _results(group)) for group in groups]
-    return _join(_results(sums)) if sums else Reduced(empty())
+    tasks = deque(executor.submit(_add_up_in_order, chunk, empty, read) for chunk in chunks)
+    sizes = map(len, chunks)
+    sums = _results(tasks, lambda: done(next(sizes)))
+    while len(tasks) > _FAN_IN:
+        # Each sum is let go once it is joined, or there would be as many as there are chunks.
+        groups = range(-(-len(tasks) // _FAN_IN))
+        tasks = deque(executor.submit(_join, list(islice(sums, _FAN_IN))) for _ in groups)
+        sums = _results(tasks)
+    return _join([Reduced(empty()), *sums])
 
 
-def _results(tasks: Sequence[Future[Reduced[S, File]]]) -> list[Reduced[S, File]]:
-    return [task.result() for task in tasks]
+def _results(
+    tasks: deque[Future[Reduced[S, File]]], done: Callable[[], None] = lambda: None
+) -> Iterator[Reduced[S, File]]:
+    """What the tasks give, in order, each task forgotten."""
+    while tasks:
+        result = tasks.popleft().result()
+        done()
+        yield result
 
 
 def _join(parts: Sequence[Reduced[S, File]]) -> Reduced[S, File]:

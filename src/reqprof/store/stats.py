@@ -115,7 +115,7 @@ def merge(
     from reqprof.store.reduction import reduce
 
     reduced = reduce(
-        [Path(file) for file in files],
+        list(files),
         partial(Total, weighted=weighted),
         partial(_read, trusted=trusted),
         executor,
@@ -144,10 +144,10 @@ class Total:
         _add(self.stats, other.stats)
 
 
-def _read(path: Path, *, trusted: bool) -> Profile:
+def _read(file: str | PathLike[str], *, trusted: bool) -> Profile:
     from reqprof.store import reader
 
-    return reader.read(path, trusted=trusted, table_only=True)
+    return reader.read(Path(file), trusted=trusted, table_only=True)
 
 
 def scaled(table: Stats, weight: float) -> Stats:
