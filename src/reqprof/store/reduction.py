@@ -67,7 +67,7 @@ def reduce(
     sizes = map(len, chunks)
     sums = _results(tasks, lambda: done(next(sizes)))
     while len(tasks) > _FAN_IN:
-        # Each sum is let go once it is joined, or there would be as many as there are chunks.
+        # Each sum is let go once it is on its way, though the queue holds it behind all chunks.
         groups = range(-(-len(tasks) // _FAN_IN))
         tasks = deque(executor.submit(_join, list(islice(sums, _FAN_IN))) for _ in groups)
         sums = _results(tasks)
