@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from reqprof.model import File
 
 
 class ReqprofError(Exception):
@@ -20,12 +20,12 @@ class ReqprofError(Exception):
 class BadProfile(ReqprofError):
     """A file that cannot be read as a profile; ``path`` is the file, ``reason`` says why."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: File, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[BadProfile], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[BadProfile], tuple[File, str]]:
         return type(self), (self.path, self.reason)  # so that it travels between processes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003  a dataclass's annotations are read at run time
+from pathlib import Path
 from typing import Final
 
 Function = tuple[str, int, str]
@@ -157,12 +157,28 @@ class Timeline:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A profile behind a URL of fsspec: an object, or one of those in a bundle."""
+
+    url: str  # of the object
+    name: str
+    size: int  # bytes, in a bundle compressed ones
+    start: int | None = None  # where in a bundle these are
+
+    def __str__(self) -> str:
+        return self.url if self.start is None else f"{self.url}/{self.name}"
+
+
+File = Path | RemoteFile
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A profile that was read: its table and, where reqprof wrote it, its request's facts."""
 
     stats: Stats
     request: Request | None = None
-    path: Path | None = None
+    path: File | None = None
     tree: bytes | None = None  # its call tree, where that was recorded: see store/calltree.py
     timeline: bytes | None = None  # its waits and pool calls: see store/timeline.py
 

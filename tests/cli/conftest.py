@@ -41,6 +41,11 @@ def _reqprof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
 @pytest.fixture
 def environment() -> dict[str, str]:
     """Variables for a process that finds this package and says nothing of its own."""
+    return quiet_environment()
+
+
+def quiet_environment() -> dict[str, str]:
+    """These variables as they are now."""
     unwanted = ("REQPROF", "PYTHONUNBUFFERED", "NO_COLOR")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "error"}

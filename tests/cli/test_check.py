@@ -93,7 +93,7 @@ def no_text() -> bytes:
 def test_each_of_the_ways_to_be_bad_is_one_line(
     reqprof: Reqprof, folder: Path, command: str, untrusted: tuple[str, ...]
 ) -> None:
-    path = store(folder, 7).path
+    path = folder / store(folder, 7).name
     whole = path.read_bytes()
     path.unlink()
     bad = {

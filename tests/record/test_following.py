@@ -413,9 +413,7 @@ class TestWaits:
         assert waits.held is not None
         assert waits.waited is not None
         assert 0.08 <= waits.held <= waits.waited
-        path = found["/waits"].path
-        assert path is not None
-        timeline = reader.timeline(reader.read(path))
+        timeline = reader.timeline(found["/waits"])
         assert timeline is not None
         assert timeline.held_by[blocks.id] >= 0.08
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from tests.servers.client import traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.recording
 
@@ -90,7 +90,7 @@ def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     found = {
         profile.request.path: profile.path
         for profile in Profiles(folder).read()
-        if profile.request and profile.path
+        if profile.request and isinstance(profile.path, Path)
     }
     return [path for route in ("/alpha", "/beta") if (path := found[route])]
 

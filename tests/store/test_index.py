@@ -88,7 +88,7 @@ def test_profiles_are_found_by_the_index_without_being_opened(
     stored = [store(tmp_path, number) for number in (3, 1, 2)]
     unreadable(monkeypatch)
     found = index.find(tmp_path)
-    assert found.stored == sorted(stored, key=lambda one: one.path)
+    assert found.stored == sorted(stored, key=lambda one: str(one.path))
     assert found.bad == []
 
 
@@ -118,7 +118,7 @@ def test_without_an_index_everything_is_found_just_as_well(tmp_path: Path) -> No
 
 def test_lines_of_deleted_profiles_do_not_count(tmp_path: Path) -> None:
     kept, gone = store(tmp_path, 1), store(tmp_path, 2)
-    gone.path.unlink()
+    (gone.folder / gone.name).unlink()
     assert index.find(tmp_path).stored == [kept]
 
 
@@ -130,7 +130,7 @@ def test_a_profile_of_another_tool_is_listed_without_facts(tmp_path: Path) -> No
 
 def test_a_copy_is_listed_beside_its_original(tmp_path: Path) -> None:
     one = store(tmp_path, 1)
-    copy = Path(shutil.copy(one.path, tmp_path / "copy.prof"))
+    copy = Path(shutil.copy(one.folder / one.name, tmp_path / "copy.prof"))
     assert index.find(tmp_path).stored == [one, Stored(tmp_path, copy.name, one.request)]
 
 
@@ -154,8 +154,9 @@ def test_what_is_no_visible_profile_in_the_folder_itself_is_left_out(tmp_path: P
 def test_a_damaged_trailer_goes_to_the_bad_ones(tmp_path: Path) -> None:
     one = store(tmp_path, 1)
     other = store(tmp_path, 2, indexed=False)
-    data = other.path.read_bytes()
-    other.path.write_bytes(data[:-24] + b"\xff" * 8 + data[-16:])
+    path = tmp_path / other.name
+    data = path.read_bytes()
+    path.write_bytes(data[:-24] + b"\xff" * 8 + data[-16:])
     found = index.find(tmp_path)
     assert found.stored == [one]
     assert [bad.path for bad in found.bad] == [other.path]

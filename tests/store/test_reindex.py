@@ -55,7 +55,7 @@ def test_what_is_stale_or_torn_goes(tmp_path: Path) -> None:
     gone = store(tmp_path, 1)
     store(tmp_path, 2)
     append(tmp_path, b'{"file":"3.prof","id":"0000000')
-    gone.path.unlink()
+    (tmp_path / gone.name).unlink()
     assert rebuild(tmp_path) == (1, 1)
     assert [b'"002.prof"' in line for line in lines(tmp_path)] == [True]
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "pause": "Have every process that writes to a folder stop profiling.",
     "resume": "Have the processes that were paused profile again.",
     "check": "Read every profile of a folder whole, and name those that are damaged.",
+    "ship": "Upload finished profiles and tallies to a store of objects, in bundles.",
     "prune": "Delete profiles from a folder until what is left fits.",
     "reindex": "Make the index of a folder anew from its profiles.",
     "flame": "Draw one profile, or a program's run, with the options of flameprof.",

@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reqprof.cli.captions import Tally
@@ -21,10 +23,10 @@ from reqprof.store.reduction import CHUNK, reduce
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor
-    from pathlib import Path
 
     from reqprof.cli.gather import Remarks
     from reqprof.model import Profile
+    from reqprof.store.anywhere import Reader
     from reqprof.store.reduction import Sum
     from reqprof.store.stored import Stored
 
@@ -60,7 +62,7 @@ def add_up(
     chosen: Sequence[Stored],
     empty: Callable[[], Counted[S]],
     remarks: Remarks,
-    read: Callable[[Path], Profile],
+    read: Reader,
     workers: Workers,
 ) -> Counted[S]:
     """The sum of all that ``read`` can read, done by ``workers``.
@@ -69,7 +71,8 @@ def add_up(
     """
     files = [one.path for one in chosen]
     if workers.dask is not None:
-        files = [path.absolute() for path in files]  # the cluster's processes are elsewhere
+        # The cluster's processes are elsewhere.
+        files = [file.absolute() if isinstance(file, Path) else file for file in files]
     try:
         with workers.executor(len(files)) as executor, bar(len(files), "Reading profiles") as done:
             reduced = reduce(files, empty, read, executor, done)
@@ -118,8 +121,9 @@ class Workers:
 
 @contextmanager
 def _pool(jobs: int) -> Iterator[Executor]:
-    # A fork has all that is imported here; there are no threads yet that it could lose.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    # A fork has all that is imported here, but no threads, such as those of an s3:// listing.
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if forks else "spawn")
     # Ctrl-C, which reaches them all, is for this process to answer.
     deaf = (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(jobs, context, signal.signal, deaf) as pool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from reqprof.cli.wish import Wish
+    from reqprof.model import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ def suffix_of(form: str) -> str:
     return FORMATS[form].extensions[0]
 
 
-def check(goal: Destination, names: Sequence[str], inputs: Iterable[Path]) -> None:
+def check(goal: Destination, names: Sequence[str], inputs: Iterable[File]) -> None:
     """Raise UsageError where the file is one of the inputs, or would be the next time."""
     if goal.path is None:
         return
-    keep_off(goal.path, inputs)
+    keep_off(goal.path, (file for file in inputs if isinstance(file, Path)))
     parent = os.path.realpath(goal.path.parent)
     for name in names:
         if goal.form == "prof" and os.path.realpath(name) == parent:
@@ -89,6 +90,8 @@ def _stem(names: Sequence[str]) -> str:
     if len(names) > 1:
         return "merged"
     path = Path(names[0] if names else gather.DEFAULT_FOLDER)
+    if "://" in str(names[:1]) and not path.suffix:
+        return path.name
     if not path.exists():  # a glob
         return "merged"
     return (path.resolve().name if path.is_dir() else path.stem) or "merged"

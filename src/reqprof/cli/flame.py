@@ -1,10 +1,10 @@
 """Draw one profile, or a program's run, with the options of flameprof.
 
-STATS is a file that cProfile or reqprof wrote. With -r it is a script and with -m a module, which
-is run as python would run it, in a process of its own, and recorded: with exact stacks where the
-exact engine was built. Its main thread is, from its first line to its last; what runs in other
-threads or in atexit functions is not. ARGS are its own. Options that are not known here go to it
-as well, and all that stand after --.
+STATS is a file that cProfile or reqprof wrote, or its URL. With -r it is a script and with -m a
+module, which is run as python would run it, in a process of its own, and recorded: with exact
+stacks where the exact engine was built. Its main thread is, from its first line to its last; what
+runs in other threads or in atexit functions is not. ARGS are its own. Options that are not known
+here go to it as well, and all that stand after --.
 
 The program has its own sys.argv, __main__, standard input, output and traceback, and its exit
 status is the command's. The picture is drawn when it has ended, be it by an exception or Ctrl-C;
@@ -34,7 +34,7 @@ from reqprof.cli.script import Program
 from reqprof.cli.single import Drawing
 from reqprof.cli.talk import complain, say, to_terminal
 from reqprof.errors import NotFound, UsageError
-from reqprof.store import reader
+from reqprof.store import anywhere
 
 if TYPE_CHECKING:
     from reqprof.model import Profile
@@ -115,7 +115,7 @@ def command(**options: Any) -> int:
         say(
             f"--cpu does nothing without -r or -m: {asked.stats} has the times it was recorded with"
         )
-    return drawing.draw(_read(Path(asked.stats), drawing.path, trusted=not asked.untrusted))
+    return drawing.draw(_read(asked.stats, drawing.path, trusted=not asked.untrusted))
 
 
 def _run(program: Program, drawing: Drawing) -> int:
@@ -185,9 +185,12 @@ def _by_extension(path: Path | None) -> str:
     return "log" if path is not None and path.suffix.lower() in _LOGS else "svg"
 
 
-def _read(path: Path, out: Path | None, *, trusted: bool) -> Profile:
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; draw what is in it with: reqprof merge {path} --svg")
-    if out is not None:
-        output.keep_off(out, [path])
-    return reader.read(path, trusted=trusted)
+def _read(stats: str, out: Path | None, *, trusted: bool) -> Profile:
+    file = anywhere.file(stats)
+    if isinstance(file, Path):
+        if file.is_dir():
+            hint = f"draw what is in it with: reqprof merge {file} --svg"
+            raise UsageError(f"{file} is a folder; {hint}")
+        if out is not None:
+            output.keep_off(out, [file])
+    return anywhere.Reader(trusted=trusted)(file)

@@ -1,4 +1,4 @@
-"""From what a person names (folders, files, globs) to profiles, and what was left out."""
+"""From what a person names (folders, files, globs, URLs) to profiles, and what was left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import glob
 import os
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import click
 from reqprof.cli.talk import complain, say
 from reqprof.errors import BadProfile, NotFound, ReqprofError, UsageError
 from reqprof.model import UNIFORM
-from reqprof.store import index, reader, reindex
+from reqprof.store import anywhere, index, reader, reindex
 from reqprof.store.reduction import readable
 from reqprof.store.stored import Stored
 
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reqprof.cli.select import Wanted
-    from reqprof.model import Profile
+    from reqprof.model import File, Profile
+    from reqprof.store.remote.folder import Folder
+    from reqprof.store.remote.opened import Directory
 
 DEFAULT_FOLDER = "profiles"
 """Where the middleware writes unless told otherwise."""
+
+folder_or_url = click.argument(
+    "folder",
+    metavar="[DIR]",
+    default=DEFAULT_FOLDER,
+    callback=lambda _, __, name: anywhere.place(name),
+)
+"""The one folder that a command reads."""
 
 untrusted = click.option(
     "--untrusted",
@@ -69,7 +79,7 @@ class Remarks:
     """What was left out: bad files are named at once, the rest in one line for each reason."""
 
     bad: int = 0
-    left: dict[Reason, list[Path]] = field(default_factory=dict)
+    left: dict[Reason, list[File]] = field(default_factory=dict)
 
     @property
     def status(self) -> int:
@@ -86,7 +96,7 @@ class Remarks:
         self.bad += 1
         complain(f"{error}; drawn from its table alone")
 
-    def leave_out(self, path: Path, reason: Reason) -> None:
+    def leave_out(self, path: File, reason: Reason) -> None:
         """Remember a sound file that does not count."""
         self.left.setdefault(reason, []).append(path)
 
@@ -99,17 +109,22 @@ class Remarks:
         self.left.clear()
 
 
-def find(names: Sequence[str], remarks: Remarks) -> list[Stored]:
+def find(names: Sequence[str], remarks: Remarks, wanted: Wanted) -> list[Stored]:
     """The profiles that ``names`` mean, each file once, by name; no name means "profiles".
 
-    Raises NotFound for a name that is neither there nor a glob that matches something.
+    Those behind URLs need not have what is not ``wanted``. Raises NotFound for a name that is
+    neither there nor a glob that matches something.
     """
     found: dict[tuple[str, str], Stored] = {}
-    real_folder = lru_cache(os.path.realpath)  # once for each folder, not for each file
-    for path in _paths(names or [DEFAULT_FOLDER]):
-        for stored in _stored(path, remarks):
+    real_folder = lru_cache(_real_folder)  # once for each folder, not for each file
+    for place in _places(names or [DEFAULT_FOLDER]):
+        for stored in _stored(place, remarks, wanted):
             found.setdefault((real_folder(stored.folder), stored.name), stored)
     return sorted(found.values(), key=lambda stored: str(stored.path))
+
+
+def _real_folder(folder: Path | Directory) -> str:
+    return os.path.realpath(folder) if isinstance(folder, Path) else folder.url
 
 
 def called(names: Sequence[str]) -> str:
@@ -119,10 +134,11 @@ def called(names: Sequence[str]) -> str:
     return ", ".join(names or [DEFAULT_FOLDER])
 
 
-def _paths(names: Iterable[str]) -> Iterator[Path]:
+def _places(names: Iterable[str]) -> Iterator[Path | Folder]:
     for name in names:
-        if name and Path(name).exists():
-            yield Path(name)
+        place = anywhere.place(name)
+        if not isinstance(place, Path) or (name and place.exists()):
+            yield place
         elif glob.has_magic(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - absolute ones too
             if not matches:
@@ -132,8 +148,10 @@ def _paths(names: Iterable[str]) -> Iterator[Path]:
             raise _missing(name)
 
 
-def listing(folder: Path) -> index.Found:
-    """What is in one folder; raises NotFound where there is none."""
+def listing(folder: Path | Folder) -> index.Found:
+    """What is in one folder, or behind a URL; raises NotFound where there is none."""
+    if not isinstance(folder, Path):
+        return folder.found()
     check_folder(folder)
     found = index.find(folder)
     reindex.add(folder, found.lacking)
@@ -148,13 +166,23 @@ def check_folder(folder: Path) -> None:
         raise _missing(str(folder))
 
 
-def files(names: Sequence[str]) -> list[Path]:
-    """The files that ``names`` mean, as :func:`find`, none of which is opened."""
-    found: dict[str, Path] = {}
-    for path in _paths(names or [DEFAULT_FOLDER]):
-        for file in [path / name for name in index.names(path)] if path.is_dir() else [path]:
-            found.setdefault(os.path.abspath(file), file)  # noqa: PTH100  follows no link
-    return sorted(found.values(), key=str)
+def files(names: Sequence[str]) -> tuple[list[File], list[BadProfile]]:
+    """The files that ``names`` mean, as :func:`find`, none of which is opened.
+
+    The others are bundles that cannot be read.
+    """
+    found: dict[str, File] = {}
+    bad: list[BadProfile] = []
+    for place in _places(names or [DEFAULT_FOLDER]):
+        if isinstance(place, Path):
+            inside = [place / name for name in index.names(place)] if place.is_dir() else [place]
+            for file in inside:
+                found.setdefault(os.path.abspath(file), file)  # noqa: PTH100  follows no link
+        else:
+            there, unread = place.files()
+            found |= {str(file): file for file in there}
+            bad += unread
+    return sorted(found.values(), key=str), bad
 
 
 def _missing(name: str) -> NotFound:
@@ -164,22 +192,27 @@ def _missing(name: str) -> NotFound:
     return NotFound(f"no file or folder {name!r}")
 
 
-def find_in(folder: Path, remarks: Remarks) -> list[Stored]:
+def find_in(folder: Path | Folder, remarks: Remarks) -> list[Stored]:
     """The profiles of one folder, in no order; those that are bad are named."""
-    found = listing(folder)
+    return _sound(listing(folder), remarks)
+
+
+def _sound(found: index.Found, remarks: Remarks) -> list[Stored]:
     for error in found.bad:
         remarks.unreadable(error)
     return found.stored
 
 
-def _stored(path: Path, remarks: Remarks) -> Iterator[Stored]:
-    if path.is_dir():
-        yield from find_in(path, remarks)
-        return
-    try:
-        yield Stored(path.parent, path.name, reader.facts(path))
-    except BadProfile as error:
-        remarks.unreadable(error)
+def _stored(place: Path | Folder, remarks: Remarks, wanted: Wanted) -> Iterator[Stored]:
+    if not isinstance(place, Path):
+        yield from _sound(place.found(wanted.since, wanted.until), remarks)
+    elif place.is_dir():
+        yield from find_in(place, remarks)
+    else:
+        try:
+            yield Stored(place.parent, place.name, reader.facts(place))
+        except BadProfile as error:
+            remarks.unreadable(error)
 
 
 def narrow(
@@ -248,7 +281,7 @@ def read(stored: Sequence[Stored], remarks: Remarks, *, trusted: bool) -> Iterat
     """
     return readable(
         [one.path for one in stored],
-        partial(reader.read, trusted=trusted),
+        anywhere.Reader(trusted=trusted),
         remarks.unreadable,
         # A folder in use is pruned while we read it.
         lambda path: remarks.leave_out(path, Reason.GONE),

@@ -1,12 +1,12 @@
 """Add many profiles up into one picture, table or profile.
 
-PATH is a folder of profiles, a file, or a quoted glob; files of any tool that writes cProfile's
-format will do ("profiles" if not given). One tree is built for each profile and the trees are
-added, which is truer than a tree of the added profiles. A request counts once, however many
-copies of its file there are. Profiles stamped as interrupted are left out, and so, under a filter,
-are those of other tools, which have no facts. What an async request waited stands as frames of its
-own above what awaited; --no-waits leaves it out. Partial ones, of requests that still ran after
-max_duration, count as far as they go, and their number is told.
+PATH is a folder of profiles, a file, a quoted glob or a URL such as s3://bucket/profiles; files of
+any tool that writes cProfile's format will do ("profiles" if not given). One tree is built for
+each profile and the trees are added, which is truer than a tree of the added profiles. A request
+counts once, however many copies of its file there are. Profiles stamped as interrupted are left
+out, and so, under a filter, are those of other tools, which have no facts. What an async request
+waited stands as frames of its own above what awaited; --no-waits leaves it out. Partial ones, of
+requests that still ran after max_duration, count as far as they go, and their number is told.
 
 The format is the one asked for, or that of -o FILE's extension (.svg, .html, .txt, .folded,
 .speedscope.json, .pb.gz, .callgrind, .prof), or text. Without -o it goes to stdout, but what no
@@ -36,7 +36,7 @@ from reqprof.cli.select import Wanted, filters
 from reqprof.cli.talk import plural, progress
 from reqprof.cli.wish import Wish, wishes
 from reqprof.errors import ReqprofError, UsageError
-from reqprof.store import reader
+from reqprof.store.anywhere import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +89,7 @@ def command(
         what = "--each" if singly else f"--{pen.form}"
         raise UsageError(f"--jobs and --dask mean nothing to {what}, which adds nothing up")
 
-    found = gather.find(names, remarks)
+    found = gather.find(names, remarks, wanted)
     destination.check(goal, names, [stored.path for stored in found])
     stored = gather.narrow(found, wanted, remarks, interrupted=False)
     if weighted:
@@ -153,7 +153,7 @@ def _draw(chosen: _Chosen, pen: Pen, workers: adding.Workers) -> tuple[str | byt
         count = len(chosen.stored)
         return pen.stream(profiles, caption, count, weighted=chosen.weighted), tally
     empty = partial(adding.Counted, pen.total(weighted=chosen.weighted), weighted=chosen.weighted)
-    read = partial(reader.read, trusted=chosen.trusted, table_only=pen.table_only)
+    read = Reader(trusted=chosen.trusted, table_only=pen.table_only)
     added = adding.add_up(chosen.stored, empty, chosen.remarks, read, workers)
     return pen.sum(added.sum, partial(chosen.caption, pen, added.tally)), added.tally
 

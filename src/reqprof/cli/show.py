@@ -1,7 +1,7 @@
 """Show one request: its facts, then its functions as pstats prints them.
 
-WHICH is the start of an id, a rank that `reqprof slowest` lists, such as @1, or a file, also one
-that another tool wrote.
+WHICH is the start of an id, a rank that `reqprof slowest` lists, such as @1, or a file or its URL,
+also of one that another tool wrote.
 
 The table has the columns of pstats: calls (9/3 where 3 of 9 were not recursive), seconds in the
 function itself, that for each call, seconds including what it called, that for each primitive
@@ -33,7 +33,6 @@ merge` draws many.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -55,12 +54,14 @@ from reqprof.cli.talk import Screen, emit, emit_json
 from reqprof.cli.which import which
 from reqprof.cli.wish import Wish, wishes
 from reqprof.errors import UsageError
-from reqprof.store import reader
+from reqprof.store import anywhere, reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from reqprof.model import Profile, Timeline
+    from reqprof.model import File, Profile, Timeline
+    from reqprof.store.remote.folder import Folder
 
 _OF_FUNCTIONS = ("--sort", "--callers", "--callees")
 
@@ -78,10 +79,10 @@ def _pattern(text: str) -> re.Pattern[str]:
     "--dir",
     "folder",
     metavar="DIR",
-    type=click.Path(path_type=Path),
     default=gather.DEFAULT_FOLDER,
+    callback=lambda _, __, name: anywhere.place(name),
     show_default=True,
-    help="The folder that ids and ranks are looked up in.",
+    help="The folder or URL that ids and ranks are looked up in.",
 )
 @click.option(
     "--sort",
@@ -126,7 +127,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 @gather.untrusted
 def command(
     word: str,
-    folder: Path,
+    folder: Path | Folder,
     sort: tuple[str, ...],
     limit: int,
     match: tuple[re.Pattern[str], ...],
@@ -142,11 +143,11 @@ def command(
     """Print one profile; gives the exit status."""
     narrowed = {"--sort": sort, "--match": match, "--callers": callers, "--callees": callees}
     _check(wish, {**narrowed, "--waits": waiting, "--tree": as_tree, "--json": as_json})
-    path = which(word, folder)
-    profile = reader.read(path, trusted=not untrusted)
+    file = which(word, folder)
+    profile = anywhere.Reader(trusted=not untrusted)(file)
     remarks = gather.Remarks()
     if wish.is_picture:
-        return _draw(profile, path, wish, remarks)
+        return _draw(profile, file, wish, remarks)
     timeline = reader.timeline(profile)
     screen = Screen.of_stdout()
     pen = draw.Pen("text", options=wish.options, damaged=remarks.table_alone)
@@ -199,10 +200,10 @@ def _check(wish: Wish, given: Mapping[str, object]) -> None:
         raise UsageError(f"--{name} means nothing without --tree or a format such as --svg")
 
 
-def _draw(profile: Profile, path: Path, wish: Wish, remarks: gather.Remarks) -> int:
+def _draw(profile: Profile, file: File, wish: Wish, remarks: gather.Remarks) -> int:
     """A picture of the one request; gives the exit status."""
-    goal = destination.choose(wish, [str(path)])
-    destination.check(goal, [], [path])
+    goal = destination.choose(wish, [str(file)])
+    destination.check(goal, [], [file])
     pen = draw.Pen(goal.form, wish.renderer, wish.options, remarks.table_alone)
     output.deliver(pen.one(profile), goal.path)
     if goal.path is not None:

@@ -1,6 +1,7 @@
 """Rank the requests, worst first, those without a profile too.
 
-DIR is the folder that the middleware writes to ("profiles" if not given). The rank in the first
+DIR is the folder that the middleware writes to ("profiles" if not given), or a URL that profiles
+were shipped to, such as s3://bucket/profiles. The rank in the first
 column, such as @3, counts all of DIR, whatever the filters, and `reqprof show @3` takes it, as it
 takes an id or the first digits of one. All times are UTC. On a terminal rows are cut to its width;
 into a pipe or file they are whole.
@@ -21,7 +22,6 @@ requests (a label, a status such as 404, --slower-than) it counts those of the o
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -38,10 +38,12 @@ from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from reqprof.cli.ranking import Known
     from reqprof.cli.traffic import Route
     from reqprof.model import Request
+    from reqprof.store.remote.folder import Folder
     from reqprof.store.traffic import Tally
 
 ESTIMATE = "~"
@@ -72,9 +74,7 @@ ROUTE_COLUMNS = [
 
 
 @click.command(help=__doc__)
-@click.argument(
-    "folder", metavar="[DIR]", default=gather.DEFAULT_FOLDER, type=click.Path(path_type=Path)
-)
+@gather.folder_or_url
 @click.option(
     "-n",
     "limit",
@@ -87,7 +87,9 @@ ROUTE_COLUMNS = [
 @click.option("--by", type=click.Choice(["route"]), help="One row for each route.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array instead of a table.")
 @filters
-def command(folder: Path, limit: int, by: str | None, as_json: bool, wanted: Wanted) -> int:
+def command(
+    folder: Path | Folder, limit: int, by: str | None, as_json: bool, wanted: Wanted
+) -> int:
     """Print the ranking; gives the exit status."""
     remarks = gather.Remarks()
     stored = gather.find_in(folder, remarks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reqprof.cli.request import GUESSED
@@ -13,10 +14,10 @@ from reqprof.store.traffic import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from reqprof.cli.select import Wanted
     from reqprof.model import Request
+    from reqprof.store.remote.folder import Folder
     from reqprof.store.traffic import Window
 
 _LATE = 60.0
@@ -33,9 +34,10 @@ class Traffic:
     windows: Sequence[Window]
 
     @classmethod
-    def of(cls, folder: Path) -> Traffic:
+    def of(cls, folder: Path | Folder) -> Traffic:
         """What is there; nothing where nothing was tallied."""
-        return cls(traffic_files.read(folder))
+        windows = traffic_files.read(folder) if isinstance(folder, Path) else folder.windows()
+        return cls(windows)
 
     def slowest(self) -> list[Request]:
         """The slowest requests without a profile, those of each route and window that were kept."""

@@ -12,38 +12,41 @@ from reqprof.cli.ranking import rank
 from reqprof.cli.request import brief, method, route
 from reqprof.cli.traffic import Traffic
 from reqprof.errors import NotFound, UsageError
+from reqprof.store import anywhere
 from reqprof.store.stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reqprof.model import Request
+    from reqprof.model import File, Request
+    from reqprof.store.remote.folder import Folder
 
 _RANK = re.compile(r"@(\d{1,12})", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{1,12}")
 _NAMED = 5  # candidates in a line
 
 
-def which(word: str, folder: Path) -> Path:
-    """The file that ``word`` means: a path, a rank such as @1, a file in the folder, an id's start.
+def which(word: str, folder: Path | Folder) -> File:
+    """The file that ``word`` means: a path or URL, a rank such as @1, a file's name, an id's start.
 
     Raises NotFound where there is none, UsageError where an id's start fits several, BadProfile
     where it can be read in the name of a damaged file.
     """
-    if Path(word).is_file():
-        return Path(word)
+    named = anywhere.file(word)
+    if not isinstance(named, Path) or named.is_file():
+        return named
     if word and Path(word).is_dir():
         raise UsageError(f"{word} is a folder; list what is in it with: reqprof slowest {word}")
     if match := _RANK.fullmatch(word):
         return _by_rank(int(match[1]), folder)
-    if Path(word).name == word and (folder / word).is_file():
+    if isinstance(folder, Path) and Path(word).name == word and (folder / word).is_file():
         return folder / word
     if not _ID.fullmatch(word.lower()):
         raise NotFound(f"no file {word!r}, and it is no rank such as @1 and no start of an id")
     return _by_id(word.lower(), folder)
 
 
-def _by_rank(number: int, folder: Path) -> Path:
+def _by_rank(number: int, folder: Path | Folder) -> File:
     ranked = rank(listing(folder).stored, Traffic.of(folder).slowest(), Remarks())
     if not 1 <= number <= len(ranked):
         raise NotFound(f"no rank @{number} in {folder}, which has {len(ranked)} requests")
@@ -53,7 +56,7 @@ def _by_rank(number: int, folder: Path) -> Path:
     return found.path
 
 
-def _by_id(start: str, folder: Path) -> Path:
+def _by_id(start: str, folder: Path | Folder) -> File:
     found = listing(folder)
     fitting = {
         one.known.id: one

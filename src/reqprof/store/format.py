@@ -19,7 +19,7 @@ from reqprof.store.facts import from_facts as from_facts
 from reqprof.store.facts import to_facts as to_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from reqprof.model import Request, Stats
@@ -31,9 +31,11 @@ VERSION: Final = 1
 MAX_FACTS: Final = 1 << 20
 MAX_SECTION: Final = 256 << 20
 
+TAIL: Final = 4096
+"""Bytes that hold the facts of nearly every file, so that one read is enough."""
+
 _FOOTER = struct.Struct("<IIII8s")  # facts length, sections length, version, CRC-32, magic
 _COVERED = _FOOTER.size - 12  # the CRC covers the file up to itself
-_TAIL = 4096  # holds the facts of nearly every file, so that one read is enough
 _LEVEL = 1  # of compression: the default takes two to three times as long to save a tenth
 _SECTIONS = "sections"
 _SECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -123,7 +125,17 @@ def read_facts(path: Path) -> dict[str, object] | None:
 
 def tail_facts(fd: int, size: int) -> dict[str, object] | None:
     """As :func:`read_facts`, of an open file of ``size`` bytes, whose position it moves."""
-    tail = _last(fd, size, _TAIL)
+
+    def last(count: int) -> bytes:
+        os.lseek(fd, max(0, size - count), os.SEEK_SET)
+        return os.read(fd, count)
+
+    return facts_of(last, size)
+
+
+def facts_of(last: Callable[[int], bytes], size: int) -> dict[str, object] | None:
+    """As :func:`read_facts`, of ``size`` bytes of which ``last`` gives the last so many."""
+    tail = last(TAIL)
     if len(tail) < _FOOTER.size or not tail.endswith(MAGIC):
         return None
     facts_size, sections_size, version, _, _ = _FOOTER.unpack_from(tail, len(tail) - _FOOTER.size)
@@ -132,15 +144,10 @@ def tail_facts(fd: int, size: int) -> dict[str, object] | None:
     if facts_size > MAX_FACTS or wanted + sections_size + len(MAGIC) > size:
         raise ValueError("damaged: the lengths in its trailer are wrong")
     if wanted > len(tail):
-        tail = _last(fd, size, wanted)
+        tail = last(wanted)
     facts = load_line(tail[-wanted : -_FOOTER.size])
     facts.pop(_SECTIONS, None)
     return facts
-
-
-def _last(fd: int, size: int, count: int) -> bytes:
-    os.lseek(fd, max(0, size - count), os.SEEK_SET)
-    return os.read(fd, count)
 
 
 def _check_version(version: int) -> None:

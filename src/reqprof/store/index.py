@@ -56,10 +56,14 @@ def line(name: str, size: int, request: Request) -> bytes:
     return dump_line({"file": name, "size": size, **to_facts(request)}) + b"\n"
 
 
+def host_name() -> str:
+    """That of this machine, fit for the name of a file."""
+    return "".join(c if c.isalnum() and c.isascii() else "-" for c in HOST)[:40]
+
+
 def process_name() -> str:
     """A name for files that this process alone writes, other than any before."""
-    host = "".join(c if c.isalnum() and c.isascii() else "-" for c in HOST)[:40]
-    return f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def prepare(folder: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from reqprof.model import Request, Stats
+    from reqprof.model import File, Request, Stats
 
 MAX_SIZE: Final = 256 << 20
 """Bytes; the profile of a large Django request has 200 thousand."""
@@ -49,18 +49,23 @@ def read(path: Path, *, trusted: bool = True, table_only: bool = False) -> Profi
     whatever is not a whole profile in a regular file of at most ``MAX_SIZE`` bytes.
     """
     data, status = contents(path, MAX_SIZE)
+    return parse(data, path, own=trusted and _is_own(status), table_only=table_only)
+
+
+def parse(data: bytes, file: File, *, own: bool = False, table_only: bool = False) -> Profile:
+    """As :func:`read`, of the bytes of ``file``; only the user's ``own`` ones see ``marshal``."""
     try:
         parts = split(data)
         if parts is None:
-            _check_foreign(path, data[:1])
-            return Profile(_foreign(data), None, path)
+            check_foreign(file, data[:1])
+            return Profile(_foreign(data), None, file)
         request = from_facts(parts.facts)
-        own = _load if trusted and _is_own(status) else _decode_all
+        decoded = _load if own else _decode_all
         wanted = () if table_only else (calltree.SECTION, section.SECTION)
         sections = map(parts.section, wanted)
-        return Profile(own(parts.stats), request, path, *sections)
+        return Profile(decoded(parts.stats), request, file, *sections)
     except ValueError as error:
-        raise BadProfile(path, str(error)) from None
+        raise BadProfile(file, str(error)) from None
 
 
 def timeline(profile: Profile) -> Timeline:
@@ -88,34 +93,40 @@ def facts(path: Path) -> Request | None:
             found = tail_facts(descriptor, status.st_size)
             if found is None:
                 os.lseek(descriptor, 0, os.SEEK_SET)
-                _check_foreign(path, os.read(descriptor, 1))
+                check_foreign(path, os.read(descriptor, 1))
                 return None
             return from_facts(found)
         except ValueError as error:
             raise BadProfile(path, str(error)) from None
 
 
-def _check_foreign(path: Path, first: bytes) -> None:
+def check_foreign(file: File, first: bytes) -> None:
+    """Raise ValueError where a file without a trailer of ours, that begins so, is no profile."""
     if not first:
         raise ValueError("empty file")
     if first not in (b"{", b"\xfb"):  # marshal's mark of a dict, alone and as one to refer back to
         raise ValueError("not a profile: it does not begin with a table")
-    if is_default(path.name):
+    if is_default(file.name):
         raise ValueError("damaged: it was cut short, its trailer is missing")
 
 
 def contents(path: Path, most: int) -> tuple[bytes, os.stat_result]:
     """The bytes and the status of a regular file; raises as :func:`read`."""
     with opened(path) as (descriptor, status):
-        if status.st_size > most:
-            size = f"{status.st_size / 2**20:.0f} MiB"
-            raise BadProfile(path, f"too large: {size}, at most {most / 2**20:.0f} are read")
+        check_size(path, status.st_size, most)
         data = os.read(descriptor, status.st_size)
         while len(data) < status.st_size and (
             more := os.read(descriptor, status.st_size - len(data))
         ):
             data += more
         return data, status
+
+
+def check_size(file: File, size: int, most: int = MAX_SIZE) -> None:
+    """Raise BadProfile for a file of more than ``most`` bytes."""
+    if size > most:
+        told = f"{size / 2**20:.0f} MiB"
+        raise BadProfile(file, f"too large: {told}, at most {most / 2**20:.0f} are read")
 
 
 @contextmanager

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from reqprof.errors import BadProfile, NotFound
+from reqprof.store.anywhere import Reader
 from reqprof.store.stats import collector_paused, pstats_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
+    from reqprof import model
     from reqprof.model import Profile
 
 CHUNK = 200
@@ -136,6 +138,8 @@ def readable(
             done(1)
         return None
 
+    if isinstance(read, Reader):
+        read.expect(pstats_order(cast("Sequence[model.File]", files)))
     rest = list(files)
     first = None
     while rest and (first := profile_of(rest[0])) is None:

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reqprof.errors import NotFound
@@ -108,16 +107,18 @@ def merge(
     """The sum of the profiles in ``files``, as ``pstats.Stats(*files).stats``.
 
     On an ``executor``, any of :mod:`concurrent.futures`, they are added up in parallel: counts are
-    the same, times the same but for rounding. ``trusted`` is that of :func:`reader.read`. With
-    ``weighted`` each request counts for as many as it stands for; counts are estimates then, and
-    floats. Raises BadProfile for the first file that is none, NotFound for one that is not there.
+    the same, times the same but for rounding. ``trusted`` is that of :func:`reader.read`. A name
+    with ``://`` in it is a URL. With ``weighted`` each request counts for as many as it stands for;
+    counts are estimates then, and floats. Raises BadProfile for the first file that is none,
+    NotFound for one that is not there.
     """
+    from reqprof.store.anywhere import Reader, file
     from reqprof.store.reduction import reduce
 
     reduced = reduce(
-        list(files),
+        [file(name) for name in files],
         partial(Total, weighted=weighted),
-        partial(_read, trusted=trusted),
+        Reader(trusted=trusted, table_only=True),
         executor,
     )
     for error in reduced.bad:
@@ -142,12 +143,6 @@ class Total:
     def join(self, other: Total) -> None:
         """Add what another has added up."""
         _add(self.stats, other.stats)
-
-
-def _read(file: str | PathLike[str], *, trusted: bool) -> Profile:
-    from reqprof.store import reader
-
-    return reader.read(Path(file), trusted=trusted, table_only=True)
 
 
 def scaled(table: Stats, weight: float) -> Stats:

@@ -98,13 +98,17 @@ class Tally:
 
 @dataclass(slots=True)
 class Window:
-    """The tallies of one process from ``start`` to ``until``, in seconds since 1970."""
+    """The tallies of one process from ``start`` to ``until``, in seconds since 1970.
+
+    ``process`` is the name of its files, where these have been read: a pid comes again.
+    """
 
     host: str
     pid: int
     start: float
     until: float
     tallies: dict[Series, Tally] = field(default_factory=dict)
+    process: str = ""
 
 
 def dump(window: Window) -> bytes:
@@ -114,6 +118,7 @@ def dump(window: Window) -> bytes:
 
 def _line(window: Window, series: Series, tally: Tally) -> bytes:
     facts: dict[str, object] = {
+        **({"process": window.process} if window.process else {}),
         "host": window.host,
         "pid": window.pid,
         "start": window.start,
@@ -152,7 +157,9 @@ def _from_line(facts: Mapping[str, Any]) -> tuple[Window, Series, Tally]:
         [(each.untraced, each.id, each) for each in slowest],
     )
     until = from_facts({"id": "0" * 12, "start": facts["until"]}).start
-    return Window(request.host, request.pid, request.start, until), series, tally
+    process = str(facts.get("process", ""))
+    window = Window(request.host, request.pid, request.start, until, process=process)
+    return window, series, tally
 
 
 def _bucket(number: object, count: object) -> tuple[int, int]:

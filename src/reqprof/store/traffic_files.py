@@ -17,6 +17,7 @@ from reqprof.store.private import open_private, replace_private
 from reqprof.store.traffic import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from reqprof.store.traffic import Window
@@ -75,17 +76,23 @@ class TrafficFiles:
 
 def read(folder: Path) -> list[Window]:
     """The windows of all processes that have written to the folder; what is damaged is left out."""
+    return parse((path.name, _contents(path)) for path in _files(folder / FOLDER))
+
+
+def parse(files: Iterable[tuple[str, bytes]]) -> list[Window]:
+    """The windows in files, given by name; each counts once, however many files tell of it."""
     windows: dict[tuple[str, float], Window] = {}
-    for path in _files(folder / FOLDER):
-        process = path.name.removesuffix(OPEN).removesuffix(SUFFIX)
+    for name, data in files:
+        process = name.removesuffix(OPEN).removesuffix(SUFFIX)
         found: dict[tuple[str, float], Window] = {}
-        for line in _lines(path):
+        for line in data.splitlines():
             with contextlib.suppress(ValueError):  # torn by a killed process, or not ours
                 window, series, tally = traffic.load(line)
-                known = found.setdefault((process, window.start), window).tallies
+                window.process = window.process or process
+                known = found.setdefault((window.process, window.start), window).tallies
                 known.setdefault(series, Tally()).merge(tally)
         # One that was closed a moment ago may be in both files; it is whole where it is over.
-        windows = {**found, **windows} if path.name.endswith(OPEN) else {**windows, **found}
+        windows = {**found, **windows} if name.endswith(OPEN) else {**windows, **found}
     return list(windows.values())
 
 
@@ -96,10 +103,10 @@ def _files(folder: Path) -> list[Path]:
         return []  # none yet
 
 
-def _lines(path: Path) -> list[bytes]:
+def _contents(path: Path) -> bytes:
     from reqprof.store import reader  # only here: the served process writes, no more
 
     try:
-        return reader.contents(path, MAX_SIZE)[0].splitlines()
+        return reader.contents(path, MAX_SIZE)[0]
     except (BadProfile, NotFound):
-        return []
+        return b""

@@ -21,10 +21,13 @@ for _name in ("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW"):
 
 
 class Turn:
-    """To do what only one process need do. The lock is on the folder beside the profiles."""
+    """To do what only one process need do.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = os.path.join(folder, FOLDER)  # noqa: PTH118  see Writer._place
+    The lock is on the folder ``beside`` the profiles, or on that of the profiles.
+    """
+
+    def __init__(self, folder: Path, beside: str = FOLDER) -> None:
+        self._path = os.path.join(folder, beside)  # noqa: PTH118  see Writer._place
 
     @contextmanager
     def taken(self, patience: float = 0.0) -> Iterator[bool]:

@@ -1,0 +1,1 @@
+"""Profiles of many machines, behind the URLs of fsspec. For commands alone."""
