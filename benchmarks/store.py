@@ -141,7 +141,7 @@ def _dask(files: list[Path]) -> None:
 
 
 def _trees_dask(files: list[Path]) -> None:
-    reduce(files, Total, reader.read, _client().get_executor(pure=False))
+    reduce(files, Total, reader.read, _client().get_executor(pure=False), workers=2)
 
 
 @cache

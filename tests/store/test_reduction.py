@@ -49,9 +49,10 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
         yield pool
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many tasks, and several levels of joining them."""
+@pytest.fixture(params=[0, 1000], ids=["tree", "here"])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many tasks, and several levels of joining them, or none."""
+    monkeypatch.setattr(reduction, "_FEW", request.param)
     monkeypatch.setattr(reduction, "CHUNK", 3)
     monkeypatch.setattr(reduction, "_FAN_IN", 2)
 
@@ -200,3 +201,29 @@ def test_a_weight_scales_counts_and_times(tmp_path: Path) -> None:
     assert both[work][3] == pytest.approx(merge([one])[work][3] + 10 * plain[work][3])
     tree = reduce([one, ten], partial(trees.Total, weighted=True), reader.read).total.tree
     assert tree.total == pytest.approx(sum(row[2] for row in both.values()))
+
+
+@pytest.mark.parametrize("workers", [2, 40])
+def test_sums_do_not_wait_in_numbers(
+    files: list[Path], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory follows the workers, not the files."""
+    monkeypatch.setattr(reduction, "CHUNK", 1)
+    waiting = [0]
+    most = [0]
+
+    class Counting(Here):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            """As its base, and counts those of chunks."""
+            waiting[0] += fn is reduction._add_up_in_order
+            most[0] = max(most[0], waiting[0])
+            return super().submit(fn, *args, **kwargs)
+
+    def done(count: int) -> None:
+        waiting[0] -= count
+
+    many = files * 5
+    reduced = reduce(many, Total, reader.read, Counting(), done, workers)
+    assert nearly(reduced.total.stats, merge(many))
+    assert waiting == [0]
+    assert most[0] <= 2 * workers + 1 < len(many)

@@ -74,8 +74,11 @@ def add_up(
         # The cluster's processes are elsewhere.
         files = [file.absolute() if isinstance(file, Path) else file for file in files]
     try:
-        with workers.executor(len(files)) as executor, bar(len(files), "Reading profiles") as done:
-            reduced = reduce(files, empty, read, executor, done)
+        with (
+            workers.executor(len(files)) as (executor, count),
+            bar(len(files), "Reading profiles") as done,
+        ):
+            reduced = reduce(files, empty, read, executor, done, count)
     except BrokenProcessPool:
         raise ReqprofError(
             "one of the processes was killed, for want of memory perhaps; try --jobs 1"
@@ -101,22 +104,22 @@ class Workers:
     dask: str | None = None  # the address of its scheduler
 
     @contextmanager
-    def executor(self, files: int) -> Iterator[Executor | None]:
-        """What runs the tasks for so many files; None is this process alone.
+    def executor(self, files: int) -> Iterator[tuple[Executor | None, int]]:
+        """What runs the tasks for so many files, and how many at a time; None is this process.
 
         Raises NotFound where the scheduler does not answer, UsageError where Dask is not installed.
         """
         if self.dask is not None:
-            with _cluster(self.dask) as executor:
-                yield executor
+            with _cluster(self.dask) as cluster:
+                yield cluster
             return
         jobs = self.jobs or (_cores() if files >= WORTH else 1)
         jobs = min(jobs, -(-files // CHUNK))  # more would find nothing to do
         if jobs == 1:
-            yield None
+            yield None, 1
             return
         with _pool(jobs) as executor:
-            yield executor
+            yield executor, jobs
 
 
 @contextmanager
@@ -138,7 +141,7 @@ def _pool(jobs: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[Executor]:
+def _cluster(address: str) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError:
@@ -148,10 +151,11 @@ def _cluster(address: str) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         raise NotFound(f"no Dask scheduler at {address}: {error}") from None
     with client:
-        if not client.scheduler_info()["workers"]:
+        threads = sum(client.nthreads().values())
+        if not threads:
             raise NotFound(f"the Dask scheduler at {address} has no workers")
         # A task is done once: what it reads may be other files the next time.
-        yield client.get_executor(pure=False)
+        yield client.get_executor(pure=False), threads
 
 
 def _cores() -> int:

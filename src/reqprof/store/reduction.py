@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from reqprof.errors import BadProfile, NotFound
@@ -12,7 +12,7 @@ from reqprof.store.anywhere import Reader
 from reqprof.store.stats import collector_paused, pstats_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
     from concurrent.futures import Executor, Future
 
     from reqprof import model
@@ -22,6 +22,8 @@ CHUNK = 200
 """Profiles that one task adds up: of fewer the task itself would take most of the time."""
 
 _FAN_IN = 8  # sums that one task joins
+_FEW = 32  # chunks under way whose sums this process can join as they come
+_WORKERS = 32  # of an executor that does not tell how many it has
 
 
 class Sum(Protocol):
@@ -53,11 +55,13 @@ def reduce(
     read: Callable[[File], Profile],
     executor: Executor | None = None,
     done: Callable[[int], None] = lambda count: None,
+    workers: int | None = None,
 ) -> Reduced[S, File]:
     """Add up what ``read`` gives for each file, in the order of ``pstats.Stats(*files)``.
 
-    On an ``executor`` chunks of :data:`CHUNK` are added up, and their sums joined as a tree, so
-    that times may differ in their last digits; all arguments but the last two are pickled.
+    On an ``executor`` chunks of :data:`CHUNK` are added up, and their sums joined, so that times
+    may differ in their last digits: here as they come, and where it has many ``workers``, as a
+    tree. Memory follows those, not the files. ``files``, ``empty`` and ``read`` are pickled.
     ``empty`` makes a sum of nothing. ``done`` is told how many more files were seen to.
     Raises what ``read`` raises, but for BadProfile and NotFound, and what the executor does.
     """
@@ -65,34 +69,50 @@ def reduce(
         return _add_up(files, empty, read, done)
     order = pstats_order(files)
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
-    tasks = deque(executor.submit(_add_up_in_order, chunk, empty, read) for chunk in chunks)
-    sizes = map(len, chunks)
-    sums = _results(tasks, lambda: done(next(sizes)))
-    while len(tasks) > _FAN_IN:
-        # Each sum is let go once it is on its way, though the queue holds it behind all chunks.
-        groups = range(-(-len(tasks) // _FAN_IN))
-        tasks = deque(executor.submit(_join, list(islice(sums, _FAN_IN))) for _ in groups)
-        sums = _results(tasks)
-    return _join([Reduced(empty()), *sums])
+    # Of those that are not told, the pools of the standard library say how many they have.
+    at_once: int = 2 * (workers or getattr(executor, "_max_workers", None) or _WORKERS)
+    tasks = (executor.submit(_add_up_in_order, chunk, empty, read) for chunk in chunks)
+    sums = _told(_results(tasks, at_once), chunks, done)
+    count = len(chunks) if at_once > _FEW else 0
+    while count > _FAN_IN:
+        at_once = max(1, at_once // _FAN_IN)
+        sums = _results(_joining(sums, executor), at_once)
+        count = -(-count // _FAN_IN)
+    return _join(chain([Reduced(empty())], sums))
 
 
-def _results(
-    tasks: deque[Future[Reduced[S, File]]], done: Callable[[], None] = lambda: None
-) -> Iterator[Reduced[S, File]]:
-    """What the tasks give, in order, each task forgotten."""
-    while tasks:
-        result = tasks.popleft().result()
-        done()
+def _results(tasks: Iterator[Future[Reduced[S, File]]], at_once: int) -> Iterator[Reduced[S, File]]:
+    """What the tasks give, in order; no more of them are begun than are at work at once."""
+    begun = deque(islice(tasks, at_once))
+    while begun:
+        result = begun.popleft().result()  # and forget the task
+        begun.extend(islice(tasks, 1))
         yield result
 
 
-def _join(parts: Sequence[Reduced[S, File]]) -> Reduced[S, File]:
-    first, *others = parts
-    with collector_paused():
-        for other in others:
+def _joining(
+    sums: Iterator[Reduced[S, File]], executor: Executor
+) -> Iterator[Future[Reduced[S, File]]]:
+    while some := list(islice(sums, _FAN_IN)):
+        yield executor.submit(_join, some)
+
+
+def _told(
+    sums: Iterator[Reduced[S, File]], chunks: Sequence[Sized], done: Callable[[int], None]
+) -> Iterator[Reduced[S, File]]:
+    for chunk, result in zip(chunks, sums, strict=True):
+        done(len(chunk))
+        yield result
+
+
+def _join(parts: Iterable[Reduced[S, File]]) -> Reduced[S, File]:
+    each = iter(parts)
+    first = next(each)
+    for other in each:
+        with collector_paused():
             first.total.join(other.total)
-            first.bad += other.bad
-            first.gone += other.gone
+        first.bad += other.bad
+        first.gone += other.gone
     return first
 
 
