@@ -103,19 +103,20 @@ def command(
     if by:
         _print_routes(_routes(traffic, ranked, wanted), limit, as_json)
     else:
-        _print_requests(chosen[: limit or None], as_json)
+        _print_requests(
+            [(number + 1, ranked[number]) for number in chosen[: limit or None]], as_json
+        )
         _tell_of_rest(len(chosen), limit, "requests")
     if error:
         raise error
     return remarks.status
 
 
-def _chosen(ranked: Sequence[Known], wanted: Wanted) -> list[tuple[int, Known]]:
-    """Those that pass the filters, with their ranks."""
-    numbered = enumerate(ranked, 1)
+def _chosen(ranked: Sequence[Known], wanted: Wanted) -> Sequence[int]:
+    """Where those are that pass the filters."""
     if wanted.everything:
-        return list(numbered)
-    return [(number, one) for number, one in numbered if wanted.takes(request_of(one))]
+        return range(len(ranked))
+    return [number for number, one in enumerate(ranked) if wanted.takes(request_of(one))]
 
 
 def _routes(traffic: Traffic, ranked: Sequence[Known], wanted: Wanted) -> dict[Route, Tally]:

@@ -6,10 +6,10 @@ The index is a cache. What it lacks is read from the profiles' own trailers.
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from reqprof.errors import BadProfile, NotFound
@@ -63,7 +63,7 @@ def host_name() -> str:
 
 def process_name() -> str:
     """A name for files that this process alone writes, other than any before."""
-    return f"{host_name()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{host_name()}-{os.getpid()}-{os.urandom(4).hex()}"
 
 
 def prepare(folder: Path) -> None:
@@ -85,14 +85,14 @@ def find(folder: Path) -> Found:
     from reqprof.store.stored import Stored
 
     plain = names(folder)
-    found = Found([], [], [])
     with collector_paused():
-        known = _known(folder)
-        for name in sorted(plain):
-            line = known.get(name)
-            if line is not None and plain[name]:
-                found.stored.append(Stored(folder, name, *line))
-                continue
+        # In the order of the lines, as they lie in memory: in that of the names it takes twice as
+        # long.
+        lines = _known(folder).items()
+        listed = [Stored(folder, name, *line) for name, line in lines if plain.get(name)]
+        found = Found(listed, [], [])
+        rest = plain.keys() - {one.name for one in listed} if len(listed) < len(plain) else ()
+        for name in sorted(rest):
             try:
                 stored = Stored(folder, name, reader.facts(folder / name))
             except BadProfile as error:
@@ -103,6 +103,7 @@ def find(folder: Path) -> Found:
                 found.stored.append(stored)
                 if plain[name]:
                     found.lacking.append(stored)
+        found.stored.sort(key=attrgetter("name"))
     return found
 
 

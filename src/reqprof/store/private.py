@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from io import FileIO
 from typing import TYPE_CHECKING
@@ -43,7 +42,7 @@ def open_private(path: str | bytes, flags: int) -> FileIO:
 
 def replace_private(path: str, data: bytes) -> None:
     """Put ``data`` in the place of what was there, whole or not at all. Raises OSError."""
-    temporary = f"{path}-{secrets.token_hex(4)}"
+    temporary = f"{path}-{os.urandom(4).hex()}"
     try:
         with open_private(temporary, os.O_EXCL) as file:
             if file.write(data) != len(data):
