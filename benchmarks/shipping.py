@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common import machine
 from store import corpus
@@ -32,6 +32,7 @@ from reqprof.store.remote.folder import Folder
 from reqprof.store.remote.objects import put, reached, sizes
 from reqprof.store.remote.shipping import Shipper
 from reqprof.store.stats import Total
+from reqprof.tree.total import Total as Trees
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,11 +84,19 @@ def put_at_once(folder: Path) -> None:
 
 
 def merge(place: str | Path) -> None:
+    assert _reduced(place, Total, table_only=True).stats
+
+
+def trees(place: str | Path) -> None:
+    assert _reduced(place, Trees).tree.total
+
+
+def _reduced(place: str | Path, total: type[Any], *, table_only: bool = False) -> Any:
     found = index.find(place) if isinstance(place, Path) else Folder(place).found()
-    reader = Reader(trusted=False, table_only=True)
-    reduced = reduce([one.path for one in found.stored], Total, reader)
-    assert reduced.total.stats
+    reader = Reader(trusted=False, table_only=table_only)
+    reduced = reduce([one.path for one in found.stored], total, reader)
     assert not reduced.bad
+    return reduced.total
 
 
 def listing(url: str) -> None:
@@ -104,6 +113,8 @@ JOBS: dict[str, Callable[[Path], None]] = {
     "merge of files, untrusted": merge,
     "merge of bundles": lambda _: merge(f"{BUCKET}/bundles"),
     "merge of objects": lambda _: merge(f"{BUCKET}/objects"),
+    "trees of bundles": lambda _: trees(f"{BUCKET}/bundles"),
+    "trees of files, untrusted": trees,
 }
 
 
@@ -159,6 +170,7 @@ def main() -> None:
         "listing, objects / bundles": ("listing of objects", "listing of bundles"),
         "merge, objects / bundles": ("merge of objects", "merge of bundles"),
         "merge, bundles / files": ("merge of bundles", "merge of files, untrusted"),
+        "trees, bundles / files": ("trees of bundles", "trees of files, untrusted"),
     }
     print("\nratios")
     for name, (one, other) in ratios.items():

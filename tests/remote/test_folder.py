@@ -184,7 +184,8 @@ class TestOne:
 
 def test_a_glob_of_bundles(folder: Path, url: str) -> None:
     ship(folder, url)
-    assert len(Folder(f"{url}/*/2026-07-02/*").found().stored) == 4
+    for end in ("2026-07-02/*", "2026-07-02", "2026-07-02/", "2026-07-02/*.zip"):
+        assert len(Folder(f"{url}/*/{end}").found().stored) == 4
 
 
 class Asked:

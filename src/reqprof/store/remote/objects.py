@@ -62,14 +62,12 @@ def said(error: BaseException) -> str:
 
 
 def sizes(files: Any, root: str) -> dict[str, int]:
-    """The objects below ``root``, or that it names or matches, in order, and their bytes."""
+    """The objects at or below ``root``, or what it matches, in order, and their bytes."""
     files.invalidate_cache()
-    if "*" in root:
-        found = files.glob(root, detail=True)
-    elif files.isfile(root):
-        found = {root: files.info(root)}
-    else:
-        found = files.find(root, detail=True)
+    found: dict[str, Any] = {}
+    for place in files.glob(root) if "*" in root else [root]:
+        below = {place: files.info(place)} if files.isfile(place) else {}
+        found |= below or files.find(place, detail=True)
     return {path: found[path]["size"] for path in sorted(found) if found[path]["type"] == "file"}
 
 
