@@ -7,7 +7,9 @@ import importlib.util
 import os
 import pstats
 import shutil
+import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -40,6 +42,27 @@ def need(what: str, present: bool) -> None:
 def need_module(name: str) -> None:
     """A Python package that the test uses."""
     need(f"the package {name}", importlib.util.find_spec(name) is not None)
+
+
+@contextmanager
+def service(program: str, folder: Path, **environ: str) -> Iterator[str]:
+    """Runs beside the test a program that says a line, which is given, and ends with its stdin."""
+    (folder / "service.py").write_text(program)
+    with (
+        (folder / "service.log").open("wb") as log,
+        subprocess.Popen(
+            [sys.executable, "service.py"],
+            cwd=folder,
+            env={**os.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate("", timeout=60)
 
 
 def need_engine(name: str) -> None:

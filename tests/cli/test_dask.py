@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.store.stats import merge
-from tests.conftest import need_module
+from tests.conftest import need_module, service
 from tests.servers import ROOT
 from tests.store.test_reduction import nearly
 
@@ -39,20 +39,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of its scheduler."""
     need_module("distributed")
     folder = tmp_path_factory.mktemp("cluster")
-    (folder / "cluster.py").write_text(CLUSTER)
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    process = subprocess.Popen(
-        [sys.executable, "cluster.py"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "DASK_TEMPORARY_DIRECTORY": str(folder)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process:
-        yield process.stdout.readline().strip()
-        process.communicate("", timeout=60)
+    environ = {"PYTHONPATH": path, "DASK_TEMPORARY_DIRECTORY": str(folder)}
+    with service(CLUSTER, folder, **environ) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

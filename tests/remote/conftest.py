@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import need_module
+from tests.conftest import need_module, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,19 +29,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the server."""
     need_module("moto")
     need_module("s3fs")
-    process = subprocess.Popen(
-        [sys.executable, "-c", _SERVER],
-        cwd=tmp_path_factory.mktemp("s3"),
-        env={**os.environ, **_keys("")},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process:
-        yield process.stdout.readline().strip()
-        process.communicate("", timeout=60)
+    with service(_SERVER, tmp_path_factory.mktemp("s3"), **_keys("")) as address:
+        yield address
 
 
 def _keys(server: str) -> dict[str, str]:
