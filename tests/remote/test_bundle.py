@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import random
+import resource
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +16,11 @@ from reqprof.store import index, reader, traffic, traffic_files
 from reqprof.store.facts import to_facts
 from reqprof.store.remote import bundle
 from reqprof.store.remote.bundle import Item
+from reqprof.store.remote.objects import Span
 from tests.cli.making import NOON, put, tally
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from reqprof.store.remote.objects import Span
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def packed(folder: Path) -> bytes:
 def said_by(data: bytes) -> dict[str, Span]:
     """Its profiles, as a reader finds them that has its end alone."""
     lines = bundle.contents(data[-100:], len(data)).lines
-    return bundle.members(bundle.unpack(data[lines.start : lines.end]))
+    return bundle.members(bundle.unpack(data[lines.start : lines.end]), len(data))
 
 
 def test_each_profile_is_a_range_of_it(folder: Path) -> None:
@@ -113,7 +114,7 @@ def test_what_is_no_bundle(data: bytes, reason: str) -> None:
         bundle.contents(data, len(data))
 
 
-def test_a_member_that_is_damaged_or_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_that_is_damaged_or_too_large() -> None:
     data = bundle.pack([Item("a.prof", b"x" * 100, b'{"file":"a.prof"}')])
     span = said_by(data)["a.prof"]
     whole = data[span.start : span.end]
@@ -121,9 +122,10 @@ def test_a_member_that_is_damaged_or_too_large(monkeypatch: pytest.MonkeyPatch) 
         bundle.unpack(whole[:-1])
     with pytest.raises(ValueError, match="damaged"):
         bundle.unpack(b"\xff" + whole)
-    monkeypatch.setattr(bundle, "MAX_MEMBER", 99)
     with pytest.raises(ValueError, match="too large"):
-        bundle.unpack(whole)
+        bundle.unpack(whole, 99)
+    with pytest.raises(ValueError, match="its trailer is missing"):
+        bundle.profile(whole)
 
 
 def test_damaged_copies_are_refused_or_right(folder: Path) -> None:
@@ -156,3 +158,37 @@ def test_damaged_copies_are_refused_or_right(folder: Path) -> None:
             assert found in right.values(), (name, to_facts(profile.request))
     assert refused > 1000
     assert read > 1000
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"file":"../a.prof","at":[0,9]}',
+        b'{"file":"a\\u0000.prof","at":[0,9]}',
+        b'{"file":".a.prof","at":[0,9]}',
+        b'{"file":"a.svg","at":[0,9]}',
+        b'{"file":"","at":[0,9]}',
+        b'{"file":"a.prof","at":[-1,9]}',
+        b'{"file":"a.prof","at":[0,-9]}',
+        b'{"file":"a.prof","at":[1,100]}',
+        b'{"file":"a.prof","at":[99999999999999999999999,1]}',
+        b'{"file":"a.prof","at":[0]}',
+        b'{"file":"a.prof"}',
+        b"[" * 100_000,
+    ],
+)
+def test_lines_that_make_no_sense_are_left_out(line: bytes) -> None:
+    sound = b'{"file":"b.prof","at":[0,100]}'
+    assert bundle.members(b"\n".join([line, sound, line]), 100) == {"b.prof": Span(0, 100)}
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    """A megabyte that would be a gigabyte."""
+    packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = b"".join(packed.compress(bytes(1 << 20)) for _ in range(1 << 10)) + packed.flush()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="too large"):
+        bundle.unpack(bomb)
+    with pytest.raises(ValueError, match="too large"):
+        bundle.profile(bomb)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 600 << 10

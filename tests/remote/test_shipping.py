@@ -15,7 +15,7 @@ import pytest
 from reqprof.errors import NotFound
 from reqprof.model import RemoteFile
 from reqprof.store import traffic, traffic_files
-from reqprof.store.remote import manifest, shipping
+from reqprof.store.remote import bundle, manifest, shipping
 from reqprof.store.remote import objects as store
 from reqprof.store.remote.folder import Folder
 from tests.cli.making import NOON, put, put_damaged, put_foreign, put_rubbish, tally
@@ -176,6 +176,18 @@ class TestTallies:
         far = sorted(Folder(url).windows(), key=lambda one: one.process)
         assert far == traffic_files.read(folder)
         assert sum(tally.count for one in far for tally in one.tallies.values()) == 6
+
+    def test_many_go_in_several_bundles(
+        self, folder: Path, memory: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(5):
+            tally(folder, [number], host=f"web-{number}")
+        monkeypatch.setattr(bundle, "MAX_LINES", 4000)  # of which a quarter is filled at most
+        assert ship(folder, memory).bundles > 5
+        monkeypatch.undo()
+        far = sorted(Folder(memory).windows(), key=lambda one: one.process)
+        assert far == traffic_files.read(folder)
+        assert ids(memory) == local_ids(folder)
 
     def test_one_that_is_still_open_waits(self, tmp_path: Path, url: str) -> None:
         now = time.time()

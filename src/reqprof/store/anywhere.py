@@ -68,12 +68,9 @@ class Reader:
         reader.check_size(file, file.size)
         if file not in self._held:
             self._fetch(file)
-        data = self._held.pop(file)
-        if isinstance(data, FileNotFoundError):
-            raise NotFound(f"{file}: no such object")
-        if isinstance(data, Exception):
-            raise BadProfile(file, str(data))
-        return reader.parse(data, file, table_only=self._table_only)
+        return reader.parse(
+            _contents(file, self._held.pop(file)), file, table_only=self._table_only
+        )
 
     def _fetch(self, file: RemoteFile) -> None:
         from reqprof.store.remote.fetch import fetch
@@ -86,3 +83,17 @@ class Reader:
                 break
             some.append(other)
         self._held = fetch(some)
+
+
+def _contents(file: RemoteFile, found: bytes | Exception) -> bytes:
+    from reqprof.store.remote import bundle
+    from reqprof.store.remote.objects import said
+
+    if isinstance(found, FileNotFoundError):
+        raise NotFound(f"{file}: no such object")
+    if isinstance(found, Exception):
+        raise BadProfile(file, f"not readable: {said(found)}")
+    try:
+        return found if file.start is None else bundle.profile(found)
+    except ValueError as error:
+        raise BadProfile(file, str(error)) from None

@@ -51,9 +51,14 @@ def line(name: str, size: int, request: Request) -> bytes:
 
     Raises ValueError for a name that is a path or hidden, and for a fact that is not finite.
     """
-    if not name.endswith(SUFFIX) or name[0] == "." or "/" in name or "\\" in name:
+    if not is_name(name):
         raise ValueError(f"{name!r} is not the name of a profile in the folder")
     return dump_line({"file": name, "size": size, **to_facts(request)}) + b"\n"
+
+
+def is_name(name: str) -> bool:
+    """Whether a profile can be called that: no path, and nothing hidden."""
+    return name.endswith(SUFFIX) and name[0] != "." and not any(char in name for char in "/\\\0")
 
 
 def host_name() -> str:

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from reqprof.store.format import MAGIC
-from reqprof.store.index import FOLDER
+from reqprof.store.index import FOLDER, is_name
+from reqprof.store.reader import MAX_SIZE
 from reqprof.store.remote.objects import Span
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ VERSION: Final = 1
 TAIL: Final = 1 << 17
 """Bytes at the end of an object that hold what it says of a thousand profiles."""
 
-MAX_MEMBER: Final = 256 << 20
-"""Bytes of what is unpacked: see :data:`reqprof.store.reader.MAX_SIZE`."""
+MAX_LINES: Final = 16 << 20
+"""Bytes of the index or the tallies; what needs more is not ours."""
 
 _COMMENT = re.compile(rb"reqprof (\d{1,4}) (\d{1,18}) (\d{1,18}) (\d{1,18}) (\d{1,18})\Z")
 _SPAN = re.compile(r"(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)-[0-9a-f]{16}" + re.escape(SUFFIX))
@@ -129,11 +130,11 @@ def contents(tail: bytes, size: int) -> Contents:
     return said
 
 
-def unpack(packed: bytes) -> bytes:
+def unpack(packed: bytes, most: int = MAX_LINES) -> bytes:
     """A member from its compressed bytes; raises ValueError where it is damaged or too large."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
-        data = inflate.decompress(packed, MAX_MEMBER)
+        data = inflate.decompress(packed, most)
     except zlib.error as error:
         raise ValueError(f"damaged: {error}") from None
     if not inflate.eof:
@@ -143,7 +144,7 @@ def unpack(packed: bytes) -> bytes:
 
 def profile(packed: bytes) -> bytes:
     """That of a profile; as :func:`unpack`, and only ours are in bundles."""
-    data = unpack(packed)
+    data = unpack(packed, MAX_SIZE)
     if not data.endswith(MAGIC):
         raise ValueError("damaged: its trailer is missing")
     return data
@@ -159,13 +160,16 @@ class _Member(msgspec.Struct, gc=False):
 _MEMBERS = msgspec.json.Decoder(_Member)
 
 
-def members(index: bytes) -> dict[str, Span]:
-    """The profiles by name, compressed; lines that make no sense are left out."""
+def members(index: bytes, size: int) -> dict[str, Span]:
+    """The profiles of a bundle of ``size`` bytes by name, compressed.
+
+    Lines that make no sense are left out.
+    """
     found = {}
     for line in index.split(b"\n"):
         with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             member = _MEMBERS.decode(line)
             span = Span(*member.at)
-            if min(span) >= 0:
+            if is_name(member.file) and min(span) >= 0 and span.end <= size:
                 found[member.file] = span
     return found

@@ -5,8 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from reqprof.store.remote import bundle
-from reqprof.store.remote.objects import Span, ranges, reached, said
+from reqprof.store.remote.objects import Span, ranges, reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,11 +16,7 @@ _GAP = 1 << 16  # bytes between two profiles of a bundle that cost less than a r
 
 
 def fetch(files: Iterable[RemoteFile]) -> dict[RemoteFile, bytes | Exception]:
-    """Each as it is outside of a bundle, or why it is not to be had.
-
-    That is a FileNotFoundError, or an exception that says it in a line. Raises as
-    :func:`objects.reached`.
-    """
+    """Each as it is there, or why it is not to be had; raises as :func:`objects.reached`."""
     found: dict[RemoteFile, bytes | Exception] = {}
     ordered = sorted(files, key=lambda file: (file.url, file.start or 0))
     for _, some in groupby(ordered, lambda file: file.url.partition("://")[0]):
@@ -58,14 +53,7 @@ def _span(run: Sequence[RemoteFile]) -> Span:
 def _part(
     file: RemoteFile, run: Sequence[RemoteFile], data: bytes | Exception
 ) -> bytes | Exception:
-    if isinstance(data, FileNotFoundError):
-        return data
-    if isinstance(data, Exception):
-        return ValueError(f"not readable: {said(data)}")
-    if file.start is None:
+    if isinstance(data, Exception) or file.start is None:
         return data
     at = file.start - (run[0].start or 0)
-    try:
-        return bundle.profile(data[at : at + file.size])
-    except ValueError as error:
-        return error
+    return data[at : at + file.size]

@@ -68,6 +68,6 @@ def _open(files: Any, path: str, url: str, size: int, tail: bytes | Exception) -
 
     contents = bundle.contents(tail, size)
     index = unpacked(contents.lines)
-    names = bundle.members(index)
+    names = bundle.members(index, size)
     profiles = {name: RemoteFile(url, name, span.size, span.start) for name, span in names.items()}
     return Bundle(Directory(url, profiles), index, unpacked(contents.tallies))

@@ -67,15 +67,34 @@ class _Cargo:
     items: list[Item] = field(default_factory=list)
     glances: list[Glance] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
-    size: int = 0
+    tallies: bytes = b""
+    size: int = 0  # bytes of the profiles
+    lines: int = 0  # bytes of what tells of them, and of the tallies
+
+    def add(self, item: Item) -> None:
+        self.items.append(item)
+        self.glances.append(quick.glances(item.line)[0][0])
+        self.size += len(item.data)
+        self.lines += len(item.line)
+
+    def add_window(self, window: Window) -> None:
+        self.windows.append(window)
+        data = traffic.dump(window)
+        self.tallies += data
+        self.lines += len(data)
 
     @property
     def is_full(self) -> bool:
-        return len(self.items) >= _MOST or self.size >= _MOST_BYTES
+        return (
+            len(self.items) >= _MOST
+            or self.size >= _MOST_BYTES
+            or self.lines >= bundle.MAX_LINES // 4
+        )
 
+    @property
     def times(self) -> tuple[float, float]:
         """When the first and the last of its requests began; or of its windows."""
-        starts = [one.start for one in self.glances] or [one.start for one in self.windows]
+        starts = [one.start for one in self.glances or self.windows]
         return min(starts), max(starts)
 
 
@@ -139,14 +158,17 @@ class Shipper:
         profiles = set().union(*(manifest.profiles for manifest in there))
         windows = set().union(*(manifest.windows for manifest in there))
         cargo = _Cargo()
-        cargo.windows = [one for one in day.windows if (one.process, one.start) not in windows]
+        for window in day.windows:
+            if (window.process, window.start) not in windows:
+                cargo.add_window(window)
+                if cargo.is_full:
+                    yield cargo
+                    cargo = _Cargo()
         for one in sorted(day.stored, key=lambda one: (one.known.start, one.name)):
             if (one.name, one.known.id) in profiles:
                 self.shipped.known += 1
             elif item := self._read(one):
-                cargo.items.append(item)
-                cargo.glances.append(quick.glances(item.line)[0][0])
-                cargo.size += len(item.data)
+                cargo.add(item)
                 if cargo.is_full:
                     yield cargo
                     cargo = _Cargo()
@@ -172,9 +194,8 @@ class Shipper:
         return None
 
     def _upload(self, files: Any, home: str, cargo: _Cargo) -> tuple[str, int]:
-        tallies = b"".join(map(traffic.dump, cargo.windows))
-        data = bundle.pack(cargo.items, tallies)
-        path = f"{home}/{bundle.name(*cargo.times(), data)}"
+        data = bundle.pack(cargo.items, cargo.tallies)
+        path = f"{home}/{bundle.name(*cargo.times, data)}"
         put(files, path, data)
         self.shipped.profiles += len(cargo.items)
         self.shipped.size += cargo.size
@@ -189,29 +210,38 @@ class Shipper:
             held = {name: local[name, id_] for name, id_ in manifest.profiles & local.keys()}
             if held:
                 url = files.unstrip_protocol(path)
-                self._delete_verified(held, url, _unpacked(files.cat_file(path)))
+                packed = _packed(files.cat_file(path))
+                for name, file in held.items():
+                    self._delete_verified(file, url, packed.get(name, b""))
 
-    def _delete_verified(
-        self, held: Mapping[str, Path], url: str, there: Mapping[str, bytes]
-    ) -> None:
-        for name, path in held.items():
-            with suppress(NotFound):  # pruned meanwhile
-                if reader.contents(path, reader.MAX_SIZE)[0] == there.get(name):
-                    path.unlink(missing_ok=True)
-                    self.shipped.deleted += 1
-                else:
-                    self._unreadable(BadProfile(path, f"stays here: it is not the same in {url}"))
+    def _delete_verified(self, file: Path, url: str, packed: bytes) -> None:
+        try:
+            if not _is_same(file, packed):
+                raise BadProfile(file, f"stays here: it is not the same in {url}")
+            file.unlink()
+            self.shipped.deleted += 1
+        except (NotFound, FileNotFoundError):
+            pass  # pruned meanwhile
+        except BadProfile as error:
+            self._unreadable(error)
+        except OSError as error:
+            why = f"stays here: {error.strerror or error}"
+            self._unreadable(BadProfile(file, why))
 
 
-def _unpacked(data: bytes) -> dict[str, bytes]:
-    """The profiles of a bundle that are sound."""
-    found = {}
+def _packed(data: bytes) -> dict[str, bytes]:
+    """The profiles of a bundle, as they are there."""
     with suppress(ValueError):
         said = bundle.contents(data, len(data)).lines
-        for name, span in bundle.members(bundle.unpack(data[said.start : said.end])).items():
-            with suppress(ValueError):
-                found[name] = bundle.profile(data[span.start : span.end])
-    return found
+        spans = bundle.members(bundle.unpack(data[said.start : said.end]), len(data))
+        return {name: data[span.start : span.end] for name, span in spans.items()}
+    return {}
+
+
+def _is_same(file: Path, packed: bytes) -> bool:
+    with suppress(ValueError):
+        return reader.contents(file, reader.MAX_SIZE)[0] == bundle.profile(packed)
+    return False
 
 
 def _date(moment: float) -> str:
