@@ -189,3 +189,14 @@ def test_what_is_to_be_installed(
     needed = "pip install 'reqprof[cloud]'" if missing == "fsspec" else "s3fs"
     assert needed in found.stderr.decode()
     assert len(found.stderr.splitlines()) == 1
+
+
+def test_bundles_that_were_copied_here(spawn: Spawn, folder: Path, tmp_path: Path) -> None:
+    assert spawn("ship", folder, f"file://{tmp_path}/far").returncode == 0
+    for where in tmp_path.glob("far/*/*/*.zip"):
+        where.rename(tmp_path / f"one {where.name}")
+    near, away = (spawn("merge", place, "--prof") for place in (folder, "one*"))
+    assert away.returncode == 0, away.stderr
+    assert nearly(*(marshal.loads(found.stdout) for found in (near, away)))
+    (one, *_) = tmp_path.glob("one*")
+    assert len(spawn("slowest", one.name, "-n", "0").stdout.splitlines()) > 5

@@ -143,7 +143,7 @@ def _places(names: Iterable[str]) -> Iterator[Path | Folder]:
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - absolute ones too
             if not matches:
                 raise NotFound(f"no file or folder matches {name!r}")
-            yield from map(Path, matches)
+            yield from map(anywhere.place, matches)
         else:
             raise _missing(name)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from reqprof.errors import BadProfile, NotFound
 from reqprof.store import reader
+from reqprof.store.remote import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,10 +22,12 @@ _MUCH = 16 << 20  # or bytes
 
 
 def place(name: str | PathLike[str]) -> Path | Folder:
-    """What a person names: a URL, or a file, folder or glob here."""
+    """What a person names: a URL, or a file, folder or glob here. A bundle is read by its URL."""
     text = fspath(name)
-    if "://" not in text:
+    if "://" not in text and not text.endswith(SUFFIX):
         return Path(text)
+    if "://" not in text:
+        text = f"file://{Path(text).absolute()}"
     from reqprof.store.remote.folder import Folder  # only here: it takes its time to import
 
     return Folder(text)

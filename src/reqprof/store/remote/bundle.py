@@ -23,13 +23,12 @@ import msgspec
 from reqprof.store.format import MAGIC
 from reqprof.store.index import FOLDER, is_name
 from reqprof.store.reader import MAX_SIZE
+from reqprof.store.remote import SUFFIX
 from reqprof.store.remote.objects import Span
 
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Iterable
-
-SUFFIX: Final = ".reqprof.zip"
 
 VERSION: Final = 1
 

@@ -16,7 +16,7 @@ from reqprof.store import index, quick, traffic_files
 from reqprof.store.facts import from_facts
 from reqprof.store.index import Found
 from reqprof.store.reader import check_foreign
-from reqprof.store.remote import bundle
+from reqprof.store.remote import SUFFIX, bundle
 from reqprof.store.remote.objects import Span, last, ranges, reached, said, sizes
 from reqprof.store.remote.opened import Bundle, Directory, open_bundles
 from reqprof.store.stored import Stored
@@ -75,9 +75,9 @@ class Folder:
 
         Raises NotFound where there is none, UsageError where there are many.
         """
-        end = self.url.rfind(f"{bundle.SUFFIX}/")
+        end = self.url.rfind(f"{SUFFIX}/")
         if end >= 0:
-            name = self.url[end + len(bundle.SUFFIX) + 1 :]
+            name = self.url[end + len(SUFFIX) + 1 :]
             packed, bad = Folder(self.url[: -len(name) - 1]).files()
             wanted = [file for file in packed if file.name == name]
         else:
@@ -111,7 +111,7 @@ class Folder:
         wanted = []
         for path in self._sizes:
             first, latest = bundle.times(_base(path))
-            if path.endswith(bundle.SUFFIX) and not (
+            if path.endswith(SUFFIX) and not (
                 (since is not None and latest < since) or (until is not None and first > until)
             ):
                 wanted.append(path)

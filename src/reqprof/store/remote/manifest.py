@@ -14,7 +14,7 @@ from reqprof.errors import ReqprofError
 from reqprof.store import quick, reader, traffic_files
 from reqprof.store.index import FOLDER
 from reqprof.store.private import replace_private
-from reqprof.store.remote import bundle
+from reqprof.store.remote import SUFFIX
 from reqprof.store.remote.objects import sizes
 from reqprof.store.remote.opened import Bundle, open_bundles
 
@@ -88,7 +88,7 @@ class Manifests:
 
 
 def _is_bundle(path: str) -> bool:
-    return path.endswith(bundle.SUFFIX)
+    return path.endswith(SUFFIX)
 
 
 def _said_by(opened: Bundle) -> Manifest:
