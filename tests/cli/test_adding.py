@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reqprof.cli import adding
-from reqprof.store import reader, reduction
+from reqprof.store import reduction
 from reqprof.store.stats import merge
 from tests.store.test_reduction import nearly
 
@@ -90,20 +90,27 @@ def test_several_from_so_many_on(
     assert used
 
 
-def die(path: Path, **options: bool) -> None:
+DEADLY_MERGE = """
+import os, signal, sys
+from reqprof.cli import adding, cli
+from reqprof.store import reader, reduction
+def die(path, **options):
     os.kill(os.getpid(), signal.SIGKILL)
+reader.read = die
+adding.CHUNK = reduction.CHUNK = 5
+cli(["merge", sys.argv[1], "--prof", "-o", sys.argv[2], "--jobs", "2"])
+"""
 
 
 def test_a_process_that_is_killed_is_told(
-    reqprof: Reqprof, folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(reader, "read", die)
-    result = reqprof("merge", "--prof", "--jobs", 2, "-o", "all.prof")
-    assert result.exit_code == 1
-    assert (
-        "one of the processes was killed, for want of memory perhaps; try --jobs 1" in result.stderr
-    )
-    assert not (folder.parent / "all.prof").exists()
+    command = [sys.executable, "-c", DEADLY_MERGE, str(folder), str(tmp_path / "all.prof")]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    said = "one of the processes was killed, for want of memory perhaps; try --jobs 1"
+    assert found.stderr == f"reqprof: {said}\n"
+    assert not (tmp_path / "all.prof").exists()
 
 
 @pytest.mark.parametrize("kill", [os.killpg, os.kill])
