@@ -301,8 +301,7 @@ def writing(sizes: Sequence[int], rounds: int) -> list[str]:
     unlimited = Caps(max_files=None, max_bytes=None, min_free=None)
     capped = Caps(max_files=1000, max_bytes=None, min_free=None)
 
-    def write(caps: Caps) -> Callable[[], float]:
-        folder = Path(tempfile.mkdtemp())
+    def write(folder: Path, caps: Caps) -> Callable[[], float]:
         made = Writer(folder, caps)
         numbers = iter(range(10**9))
 
@@ -316,13 +315,20 @@ def writing(sizes: Sequence[int], rounds: int) -> list[str]:
 
         return once
 
-    ways = {"without caps": write(unlimited), "1,000 files at most": write(capped)}
+    folders = {name: Path(tempfile.mkdtemp()) for name in ("without caps", "1,000 files at most")}
+    both = zip(folders.items(), (unlimited, capped), strict=True)
+    ways = {name: write(folder, caps) for (name, folder), caps in both}
     found = interleave(ways, rounds=10, warm_up=10)
     each = [len(index.line("a.prof", 9, p.request)) for p in profiles if p.request]
     print("\nwriting, ms of CPU for a profile")
     for name, seconds in found.items():
         print(f"  {name:40}{seconds * 1e3:8.3f}")
     print(f"  bytes of an index line{statistics.median(each):26.0f}")
+    for name, folder in folders.items():
+        lines = sum(path.read_bytes().count(b"\n") for path in index.files(folder))
+        count = len(index.names(folder))
+        print(f"  lines of the index for {count:,} profiles, {name}: {lines:,}")
+        shutil.rmtree(folder)
     return []
 
 
