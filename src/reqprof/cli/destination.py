@@ -89,9 +89,8 @@ def _stem(names: Sequence[str]) -> str:
     """The name of a file in the current folder, after what was merged."""
     if len(names) > 1:
         return "merged"
-    path = Path(names[0] if names else gather.DEFAULT_FOLDER)
-    if "://" in str(names[:1]) and not path.suffix:
-        return path.name
-    if not path.exists():  # a glob
+    name = names[0] if names else gather.DEFAULT_FOLDER
+    path = Path(name)
+    if "*" in path.name or not (path.exists() or "://" in name):  # a glob
         return "merged"
     return (path.resolve().name if path.is_dir() else path.stem) or "merged"
